@@ -1,0 +1,50 @@
+# The project's commands. `make run` and `make test` set everything up on a machine with Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help install run dev test lint format bench lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed once, and again only when the lock changes. `--no-deps`: the lock is complete, so pip resolves nothing.
+$(BIN)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("song-genres needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Name another: make $(MAKECMDGOALS) PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
+	@echo "Installing into .venv (once; a few minutes) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(BIN)/.installed  ## Create .venv and install what requirements.lock names
+
+run: install  ## The main job; INPUT=file.csv for your own dump, INPUT=tidytuesday for a published one
+	@$(BIN)/song-genres run $(if $(INPUT),--input '$(INPUT)')
+
+dev: install  ## Dagster's web interface
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev
+
+test: install  ## All tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadgroup
+
+lint: install  ## ruff, mypy and sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff lint --processes 1 dbt_project
+
+format: install  ## Let ruff and sqlfluff put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff fix --processes 1 dbt_project
+
+bench: install  ## Speed, memory and cost, side by side
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+lock:  ## Resolve requirements.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		--extra dev pyproject.toml --output-file requirements.lock
+
+clean:  ## Remove what runs and builds made, but not data/
+	rm -rf target logs reports .pytest_cache .mypy_cache .ruff_cache .tmp_dagster_home_*

@@ -1,0 +1,195 @@
+"""The raw tables and the only code that writes them.
+
+Belongs here: the tables of schema `raw`, datasets (which one is active) and the one transaction that lands a batch.
+Not here: where documents come from (crawl.py, dumps.py), and anything that looks inside a document.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+# Column comments are part of the contract: `describe`-ing tools and dbt's docs show them.
+_DOCUMENT_COLUMNS = """
+    dataset varchar not null,
+    source varchar not null,
+    {keys},
+    payload varchar,
+    batch_id varchar not null,
+    extracted_at timestamp not null"""
+
+_DDL = {
+    "datasets": """
+    dataset varchar primary key,
+    source varchar not null,
+    is_synthetic boolean not null,
+    is_active boolean not null,
+    content_sha256 varchar,
+    landed_at timestamp not null""",
+    "artists": _DOCUMENT_COLUMNS.format(keys="genre varchar not null, artist_id varchar"),
+    "tracks": _DOCUMENT_COLUMNS.format(
+        keys="genre varchar, artist_id varchar, artist_name varchar, track_id varchar, listing_id bigint not null"
+    ),
+    "audio_features": _DOCUMENT_COLUMNS.format(keys="track_id varchar, listing_id bigint"),
+    "popularity": _DOCUMENT_COLUMNS.format(keys="track_id varchar not null"),
+    "unusable_responses": _DOCUMENT_COLUMNS.format(keys="endpoint varchar, request varchar, reason varchar not null"),
+    "requests": """
+    dataset varchar not null,
+    source varchar not null,
+    endpoint varchar not null,
+    request varchar,
+    status integer,
+    attempts integer not null,
+    waited_seconds double not null,
+    elapsed_seconds double not null,
+    requested_at timestamp not null,
+    batch_id varchar not null""",
+    "crawl": """
+    dataset varchar not null,
+    stage varchar not null,
+    item varchar not null,
+    detail varchar,
+    batch_id varchar not null,
+    done_at timestamp not null""",
+}
+
+TABLES = tuple(_DDL)
+
+_COMMENTS = {
+    "datasets": "One row a catalogue. Exactly one is active: staging reads that one alone.",
+    "artists": "One row an artist document and search hit: the artist as found under the genre that was asked for.",
+    "tracks": "One row a listing (genre, artist, track), in download order (listing_id counts from 1 a dataset).",
+    "audio_features": "One row an audio-features document: a listing's where listing_id is set (a dump's row), else a "
+    "track's. A null payload says that the source has none.",
+    "popularity": "One row a document that gives a track's popularity, where the track document does not.",
+    "unusable_responses": "One row an answer that could not be used, as it came (payload), with the reason.",
+    "requests": "One row an HTTP request: what it cost in attempts, waiting and time.",
+    "crawl": "One row a finished piece of a crawl, written with its documents: what is here is never asked for again.",
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A catalogue: its name, who it comes from (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up."""
+
+    name: str
+    source: str
+    is_synthetic: bool = False
+    content_sha256: str | None = None
+
+
+class UnknownDataset(LookupError):
+    """No dataset of that name has been landed."""
+
+
+def now() -> datetime:
+    """The present moment in UTC, without a time zone, as the raw tables keep it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create schema `raw` and its tables where they are missing; changes nothing else."""
+    connection.execute("create schema if not exists raw")
+    existing = {name for (name,) in connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'raw'"
+    ).fetchall()}  # fmt: skip
+    for table, columns in _DDL.items():
+        if table not in existing:
+            connection.execute(f"create table raw.{table} ({columns})")
+            comment = _COMMENTS[table].replace("'", "''")
+            connection.execute(f"comment on table raw.{table} is '{comment}'")
+
+
+def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Records as an Arrow table for `land`; a key that a record lacks is NULL.
+
+    `table` names the raw table, so that a column that is NULL throughout still has its type.
+    """
+    records = list(records)
+    with duckdb.connect() as scratch:
+        scratch.execute(f"create table {table} ({_DDL[table]})")
+        schema = scratch.table(table).arrow().schema
+    names = [name for name in schema.names if any(name in record for record in records)]
+    return pa.table(
+        {name: pa.array([record.get(name) for record in records], type=schema.field(name).type) for name in names}
+    )
+
+
+def land(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    documents: Mapping[str, pa.Table | duckdb.DuckDBPyRelation],
+    *,
+    done: Sequence[Mapping[str, Any]] = (),
+    activate: bool = True,
+) -> str:
+    """Write one batch in ONE transaction and return its batch_id: after a `kill -9` all of it is there, or nothing.
+
+    `documents` maps a raw table to the columns to insert; `dataset`, `source` (unless the rows bring their own),
+    `batch_id`, `extracted_at` and missing columns are filled in. `listing_id` counts from 1 within the batch and
+    becomes the dataset's next numbers. `done` are rows for `raw.crawl` (stage, item, detail).
+    """
+    batch_id, moment = uuid.uuid4().hex, now()
+    stamp = {"dataset": dataset.name, "source": dataset.source, "batch_id": batch_id,
+             "extracted_at": moment, "requested_at": moment, "done_at": moment}  # fmt: skip
+    tables = dict(documents)
+    if done:
+        tables["crawl"] = rows("crawl", done)
+    connection.execute("begin")
+    try:
+        create_raw_tables(connection)
+        _record_dataset(connection, dataset, activate=activate)
+        (landed,) = connection.execute(
+            "select coalesce(max(listing_id), 0) from raw.tracks where dataset = ?", [dataset.name]
+        ).fetchone() or (0,)
+        for table, incoming in tables.items():
+            wanted = connection.table(f"raw.{table}").columns
+            given = incoming.columns if isinstance(incoming, duckdb.DuckDBPyRelation) else incoming.column_names
+            if unknown := set(given) - set(wanted):
+                raise ValueError(f"raw.{table} has no column {', '.join(sorted(unknown))}")
+            stamped = [name for name in wanted if name in given or name in stamp]
+            values = [
+                f"{landed} + listing_id" if name == "listing_id" else f'"{name}"' if name in given else f"${name}"
+                for name in stamped
+            ]
+            parameters = {name: stamp[name] for name in stamped if name not in given}
+            connection.execute(
+                f"insert into raw.{table} ({', '.join(stamped)}) select {', '.join(values)} from incoming", parameters
+            )
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return batch_id
+
+
+def _record_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, *, activate: bool) -> None:
+    connection.execute(
+        "insert into raw.datasets values (?, ?, ?, false, ?, ?) on conflict (dataset) do nothing",
+        [dataset.name, dataset.source, dataset.is_synthetic, dataset.content_sha256, now()],
+    )
+    if activate:
+        use(connection, dataset.name)
+
+
+def use(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Make `name` the active dataset. Raises `UnknownDataset`, which lists those that there are."""
+    create_raw_tables(connection)
+    names = [row[0] for row in connection.execute("select dataset from raw.datasets order by all").fetchall()]
+    if name not in names:
+        known = ", ".join(names) or "none yet; land one with `song-genres import FILE`"
+        raise UnknownDataset(f"There is no dataset {name!r}. Landed so far: {known}.")
+    connection.execute("update raw.datasets set is_active = (dataset = $1) where is_active <> (dataset = $1)", [name])
+
+
+def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
+    """The active dataset, or None where nothing was landed."""
+    create_raw_tables(connection)
+    row = connection.execute(
+        "select dataset, source, is_synthetic, content_sha256 from raw.datasets where is_active"
+    ).fetchone()
+    return Dataset(*row) if row else None

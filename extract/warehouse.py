@@ -1,0 +1,100 @@
+"""The DuckDB files: where they lie, how they are opened, how the published copy is made.
+
+Belongs here: paths, connections and publication. Not here: what stands in the tables
+(landing.py, the dbt project, ml/).
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+LOCK_WAIT_SECONDS = 30.0
+STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
+
+
+class WarehouseLocked(RuntimeError):
+    """Another process holds the database file, and kept it for as long as we were willing to wait."""
+
+
+class WarehouseMissing(RuntimeError):
+    """There is no database file where one was to be read."""
+
+
+def warehouse_path() -> Path:
+    """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory."""
+    return Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
+
+
+def published_path() -> Path:
+    """The file that people read: `PUBLISHED_PATH`, else `data/song_genres.duckdb` below the working directory."""
+    return Path(os.environ.get("PUBLISHED_PATH") or "data/song_genres.duckdb")
+
+
+def _is_lock_conflict(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+
+
+def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECONDS) -> duckdb.DuckDBPyConnection:
+    """Open the database at `path`, in UTC, and create it (with its folder) unless `read_only`.
+
+    DuckDB lets one process write a file, and then no other may read it. So hold the connection as briefly as
+    possible: fetch first, connect only to write. Waits up to `wait` seconds for another process to let go.
+
+    Raises `WarehouseMissing` (reading a file that is not there) or `WarehouseLocked`.
+    """
+    if read_only and not path.exists():
+        raise WarehouseMissing(f"There is no database at {path}. Make one with `make run`.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    attempts = Retrying(
+        retry=retry_if_exception(_is_lock_conflict),
+        stop=stop_after_delay(wait),
+        wait=wait_random(0.02, 0.2),
+        reraise=True,
+    )
+    config: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": STORAGE_VERSION}
+    try:
+        connection: duckdb.DuckDBPyConnection = attempts(
+            duckdb.connect, str(path), read_only=read_only, config={} if read_only else config
+        )
+    except duckdb.IOException as error:
+        if not _is_lock_conflict(error):
+            raise
+        raise WarehouseLocked(
+            f"{path} is in use by another process, and still was after {wait:.0f} s. Wait for the other run to end, or "
+            f"close the program that has it open (readers should open {published_path()}). DuckDB says: {error}"
+        ) from error
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def publish(warehouse: Path, published: Path) -> int:
+    """Replace `published` by a checkpointed copy of `warehouse`, atomically; returns the copy's size in bytes.
+
+    A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one.
+    """
+    published.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = published.with_name(published.name + ".unfinished")
+    with connect(warehouse) as connection:
+        connection.execute("checkpoint")
+        # In a process of its own, while we hold the lock: opening and closing the file here would drop DuckDB's
+        # lock on it (POSIX locks go with the first closed descriptor), and a writer could come in half-way.
+        copy = (
+            "import os, shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2]); "
+            "f = os.open(sys.argv[2], os.O_RDONLY); os.fsync(f)"
+        )
+        try:
+            subprocess.run(
+                [sys.executable, "-I", "-c", copy, str(warehouse), str(unfinished)],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+        except subprocess.CalledProcessError as error:
+            unfinished.unlink(missing_ok=True)
+            raise OSError(
+                f"Could not copy {warehouse} to {published}: {error.stderr.strip().splitlines()[-1]}"
+            ) from error
+    unfinished.replace(published)
+    return published.stat().st_size
