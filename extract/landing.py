@@ -193,3 +193,13 @@ def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
         "select dataset, source, is_synthetic, content_sha256 from raw.datasets where is_active"
     ).fetchone()
     return Dataset(*row) if row else None
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, int]:
+    """How many rows each raw table holds of the dataset `name`."""
+    counts = {}
+    for table in TABLES:
+        (counts[table],) = connection.execute(
+            f"select count(*) from raw.{table} where dataset = ?", [name]
+        ).fetchone() or (0,)
+    return counts

@@ -1,0 +1,1 @@
+"""The genre model, its held-out figures and its predictions as assets."""

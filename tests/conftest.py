@@ -1,0 +1,79 @@
+"""Fixtures for every test: the real data (where they are), and a small dump of made-up songs."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def tidytuesday() -> Path:
+    """The real TidyTuesday dump, which is not part of the project."""
+    return _shared("tidytuesday_spotify_songs.csv")
+
+
+@pytest.fixture(scope="session")
+def kaggle_with_ids() -> Path:
+    """The real 114-genre dump with ids, which is not part of the project."""
+    return _shared("kaggle_114_genres_17949_with_ids.csv")
+
+
+def _shared(name: str) -> Path:
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"needs the real data: {name} is not in ../shared/data, and may not be part of the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def songs_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dump in the study's own layout: 3 genres x 30 artists x 4 songs, made up, and 4 rows that cleaning takes.
+
+    360 good songs; then an exact repeat of the first, the first again under another genre, one of tempo 0, and one whose
+    energy is text. So: 364 listings, 360 clean tracks.
+    """
+    path = tmp_path_factory.mktemp("dump") / "songs.csv"
+    draw = random.Random(1)
+    loudness = {"Ambient": -20.0, "Punk": -5.0, "Jazz": -12.0}
+    songs = []
+    for genre, level in loudness.items():
+        for artist in range(30):
+            for number in range(4):
+                songs.append(
+                    {
+                        "danceability": round(draw.uniform(0.2, 0.9), 3),
+                        "energy": round(draw.uniform(0.1, 0.95), 3),
+                        "key": draw.randrange(12),
+                        "loudness": round(draw.gauss(level, 2.0), 3),
+                        "mode": draw.randrange(2),
+                        "speechiness": round(draw.uniform(0.02, 0.4), 4),
+                        "acousticness": round(draw.uniform(0, 0.99), 4),
+                        "instrumentalness": round(draw.uniform(0, 0.9), 4),
+                        "liveness": round(draw.uniform(0.05, 0.6), 3),
+                        "valence": round(draw.uniform(0.05, 0.95), 3),
+                        "tempo": round(draw.uniform(60, 190), 3),
+                        "duration_ms": draw.randrange(90_000, 400_000),
+                        "time_signature": 4,
+                        "artist_name": f"{genre} Artist {artist}",
+                        "song_name": f"{genre} Song {artist}-{number}",
+                        "genre": genre,
+                        "spotify_track_id": f"{genre[:3]}{artist:02}{number:017}",
+                        "popularity": "" if number == 0 else draw.randrange(100),
+                    }
+                )
+    first = songs[0]
+    songs += [
+        first,
+        first | {"genre": "Jazz"},
+        first | {"spotify_track_id": "silence0000000000000000", "tempo": 0},
+        first | {"spotify_track_id": "text000000000000000000", "energy": "loud"},
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(first))
+        writer.writeheader()
+        writer.writerows(songs)
+    return path

@@ -1,0 +1,36 @@
+"""What Dagster loads: the graph, its groups and its checks."""
+
+import dagster as dg
+import pytest
+
+
+@pytest.fixture(scope="module")
+def graph() -> dg.AssetGraph:
+    from orchestration.definitions import defs
+
+    return defs.resolve_asset_graph()
+
+
+def test_the_graph_joins_from_raw_documents_to_the_report(graph) -> None:  # type: ignore[no-untyped-def]
+    """Guards against a lineage torn in two: a renamed source or mart would leave the report without ancestors."""
+    page = dg.AssetKey(["report", "page"])
+    ancestors, wave = set(), {page}
+    while wave:
+        wave = {parent for key in wave for parent in graph.get(key).parent_keys} - ancestors
+        ancestors |= wave
+    assert dg.AssetKey(["raw", "tracks"]) in ancestors
+    assert dg.AssetKey(["marts", "clean_tracks"]) in ancestors
+    assert dg.AssetKey(["ml", "genre_predictions"]) in ancestors
+
+
+def test_assets_stand_in_the_groups_of_their_layers(graph) -> None:  # type: ignore[no-untyped-def]
+    """Guards against assets in Dagster's `default` group, where nobody looks for them."""
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert groups == {"extract", "staging", "intermediate", "marts", "ml", "report"}
+
+
+def test_dbt_tests_are_asset_checks(graph) -> None:  # type: ignore[no-untyped-def]
+    """Guards against dbt tests that nobody sees in the interface."""
+    checked = {key.asset_key for key in graph.asset_check_keys}
+    assert dg.AssetKey(["marts", "clean_tracks"]) in checked
+    assert dg.AssetKey(["raw", "tracks"]) in checked
