@@ -1,8 +1,9 @@
-"""What a source's name means: the sandbox, Spotify, the path of a dump, or a published dump's name.
+"""What a source's name means: the sandbox, the path of a dump, or a published dump's name.
 
-Belongs here: the choice, and what it landed. Not here: how each is read (crawl.py, dumps.py, fetch.py).
+Belongs here: the choice, and what it landed. Not here: how each is read (dumps.py, fetch.py).
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.landing import Dataset
 from extract.progress import Progress, ignore
+from extract.sandbox.catalogue import build_catalogue
 
 SANDBOX = Dataset("sandbox", "sandbox", is_synthetic=True)
-SPOTIFY = Dataset("spotify", "spotify")
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,62 @@ class Extraction:
 def extract(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> Extraction:
     """Land what `source` has and the warehouse has not, make it the active dataset, and say what is there.
 
-    `source` is `sandbox`, `spotify`, the path of a dump, a published dump's name, or `auto`: the active dataset, or
+    `source` is `sandbox`, the path of a dump, a published dump's name, or `auto`: the active dataset, or
     the sandbox where nothing was landed yet.
     """
     if source == "auto":
         with warehouse.connect(warehouse_file) as connection:
             active = landing.active_dataset(connection) or SANDBOX
-        if active.source not in ("sandbox", "spotify"):
+        if active.source != SANDBOX.source:
             return _extraction(warehouse_file, f"{active.source} was landed before; nothing to do")
         source = active.source
     if source == "sandbox":
-        note = _crawl_sandbox(warehouse_file, progress)
-    elif source == "spotify":
-        note = _crawl_spotify(warehouse_file, progress)
+        note = _land_sandbox(warehouse_file, progress)
     else:
         report = import_or_fetch(source, warehouse_file, progress=progress)
         note = "landed before; nothing changed" if report.already_landed else f"imported, {report.layout} layout"
     return _extraction(warehouse_file, note)
+
+
+def _land_sandbox(warehouse_file: Path, progress: Progress) -> str:
+    """The synthetic catalogue, as a crawl of it would land it: genre by genre, artist by artist, track by track."""
+    with warehouse.connect(warehouse_file) as connection:
+        if landing.is_landed(connection, SANDBOX.name):
+            landing.use(connection, SANDBOX.name)
+            return "landed before; nothing changed"
+    progress("building the synthetic catalogue", 0, None)
+    catalogue = build_catalogue()
+    artists, tracks = [], []
+    for done, (genre, hits) in enumerate(catalogue.hits.items()):
+        progress("extract", done, len(catalogue.hits))
+        for artist_id in hits:
+            artist = catalogue.artists[artist_id]
+            artists.append({"genre": genre, "artist_id": artist_id, "payload": json.dumps(artist)})
+            tracks += [
+                {
+                    "genre": genre,
+                    "artist_id": artist_id,
+                    "artist_name": artist["name"],
+                    "track_id": track_id,
+                    "payload": json.dumps(catalogue.tracks[track_id]),
+                }
+                for track_id in catalogue.top_tracks[artist_id]
+            ]
+    features = [
+        {
+            "track_id": track_id,
+            "payload": json.dumps(document) if (document := catalogue.audio_features[track_id]) else None,
+        }
+        for track_id in dict.fromkeys(row["track_id"] for row in tracks)
+    ]
+    documents = {
+        "artists": landing.rows("artists", artists),
+        "tracks": landing.rows("tracks", [row | {"listing_id": place} for place, row in enumerate(tracks, start=1)]),
+        "audio_features": landing.rows("audio_features", features),
+    }
+    with warehouse.connect(warehouse_file) as connection:
+        landing.land(connection, SANDBOX, documents)
+    return "the synthetic catalogue, landed without a server"
 
 
 def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> ImportReport:

@@ -7,10 +7,11 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -24,16 +25,17 @@ from extract.sources import import_or_fetch
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,  # its frames of Dagster and dbt would fill screens, and minutes
 )
 console = Console()
 errors = Console(stderr=True)
 
+SONGS_SHOWN = 20
 STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
     "genre_model": "train and evaluate",
-    "genre_predictions": "predict",
+    "ml__genre_predictions": "predict",
     "report__published_database": "publish",
     "report__page": "report",
 }
@@ -58,7 +60,13 @@ class ScreenProgress:
 
 @contextmanager
 def _screen_progress() -> Iterator[ScreenProgress]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=errors, transient=True) as progress:
         yield ScreenProgress(progress)
 
@@ -99,7 +107,10 @@ def run(
         from orchestration.resources import ROOT, warehouse_resource
 
     started = time.perf_counter()
-    with _plain_errors(), _screen_progress() as progress:
+    # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
+    log = Path("logs/run.log")
+    log.parent.mkdir(exist_ok=True)
+    with _plain_errors(), _screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
         job = definitions(progress).resolve_implicit_global_asset_job_def()
         with dg.DagsterInstance.from_config(str(ROOT)) as instance:
             result = job.execute_in_process(
@@ -118,7 +129,7 @@ def run(
     _print_summary(warehouse_resource().connect_published(), seconds)
 
 
-def _print_summary(connection: "duckdb.DuckDBPyConnection", seconds: dict[str, float]) -> None:
+def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, float]) -> None:
     """The table at a run's end, from the published copy."""
     with connection:
         dataset, synthetic, listings, clean, genres = connection.execute(
@@ -221,6 +232,30 @@ def predict(
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
+    from ml.prediction import load, predict_songs, published_model_path, read_songs, write_songs
+
+    with _plain_errors():
+        if model is None:
+            with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+                model = published_model_path(connection)
+        fitted = load(model)
+        songs = predict_songs(fitted, read_songs(file))
+        if output:
+            write_songs(songs, output)
+            console.print(f"{len(songs):,} songs scored into {output}")
+            return
+    label = ", a model of synthetic data" if fitted.is_synthetic else ""
+    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{fitted.run_id}{label}")
+    for number, song in enumerate(songs.head(SONGS_SHOWN).to_dict("records"), start=1):
+        name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
+        guesses = [
+            f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
+            for rank in range(1, 6)
+        ]
+        table.add_row(str(name), *guesses, song["missing_features"])
+    console.print(table)
+    if len(songs) > SONGS_SHOWN:
+        console.print(f"The first {SONGS_SHOWN} of {len(songs):,} songs; all of them with --output FILE.")
 
 
 @app.command()

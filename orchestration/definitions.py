@@ -22,7 +22,13 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
     # dbt resolves a relative path against its own working directory: tell it the one that Python uses.
     os.environ["WAREHOUSE_PATH"] = files.path
     return dg.Definitions(
-        assets=[extract.raw_documents, warehouse.dbt_models, *model.ASSETS, report.published_database, report.report_page],
+        assets=[
+            extract.raw_documents,
+            warehouse.dbt_models,
+            *model.ASSETS,
+            report.published_database,
+            report.report_page,
+        ],
         resources={"warehouse": files, "dbt": dbt_resource(), "progress": progress},
         # One process for all steps: DuckDB has a single writer, and each further process costs seconds to start.
         executor=dg.in_process_executor,

@@ -47,7 +47,7 @@ def warehouse_resource() -> Warehouse:
 
 
 def dbt_resource() -> DbtCliResource:
-    """dbt's command line: that of this environment, whether or not it is active, run in the project's root."""
+    """The command line of dbt: that of this environment, whether or not it is active, run in the project's root."""
     return DbtCliResource(
         project_dir=dbt_project, profiles_dir=str(ROOT), dbt_executable=str(Path(sys.executable).with_name("dbt"))
     )

@@ -1,0 +1,19 @@
+with documents as (
+    select * from {{ ref('stg_raw__audio_features') }}
+    where listing_id is null
+)
+
+-- The features at the end decide between two documents of one batch, so that the order of the rows never does.
+select
+    requested_track_id,
+    is_empty_slot,
+    {% for feature in audio_features() %}
+        {{ feature }},
+    {% endfor %}
+    problems
+from documents
+qualify
+    row_number() over (
+        partition by requested_track_id
+        order by extracted_at desc, batch_id desc, is_empty_slot, {{ audio_features() | join(', ') }}, problems
+    ) = 1

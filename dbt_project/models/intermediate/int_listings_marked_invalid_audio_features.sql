@@ -1,0 +1,45 @@
+{%- set features = (audio_features() | list) + ['popularity'] -%}
+{%- set may_be_unknown = ['time_signature', 'popularity'] -%}
+
+with listings as (
+    select * from {{ ref('int_listings_marked_missing_audio_features') }}
+),
+
+ranges as (
+    select
+        {% for feature in features %}
+            max(case when feature = '{{ feature }}' then minimum end) as {{ feature }}_minimum,
+            max(case when feature = '{{ feature }}' then maximum end) as {{ feature }}_maximum,
+        {% endfor %}
+        count(*) as number_of_ranges
+    from {{ ref('audio_feature_ranges') }}
+),
+
+judged as (
+    select
+        listings.*,
+        nullif(concat_ws(
+            '; ',
+            {% for feature in features %}
+                {% if feature not in may_be_unknown %}
+                    case
+                        when listings.{{ feature }} is null and listings.problems is null
+                            then '{{ feature }} is missing'
+                    end,
+                {% endif %}
+                case
+                    when
+                        listings.{{ feature }} < ranges.{{ feature }}_minimum
+                        or listings.{{ feature }} > ranges.{{ feature }}_maximum
+                        then
+                            '{{ feature }} is ' || listings.{{ feature }}
+                            || ', not from ' || ranges.{{ feature }}_minimum || ' to ' || ranges.{{ feature }}_maximum
+                end,
+            {% endfor %}
+            listings.problems
+        ), '') as reason
+    from listings
+    cross join ranges
+)
+
+{{ mark_listings('judged', 'invalid_audio_features') }}

@@ -1,0 +1,17 @@
+with listings as (
+    select * from {{ ref('int_listings_marked_invalid_audio_features') }}
+),
+
+-- An unknown time signature is NULL, which is not below 1.
+judged as (
+    select
+        *,
+        nullif(concat_ws(
+            '; ',
+            case when tempo < 10 then 'tempo is ' || tempo || ' bpm, below 10' end,
+            case when time_signature < 1 then 'time_signature is ' || time_signature || ', below 1' end
+        ), '') as reason
+    from listings
+)
+
+{{ mark_listings('judged', 'invalid_tempo_or_time_signature') }}

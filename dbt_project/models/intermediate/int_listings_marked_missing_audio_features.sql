@@ -1,0 +1,12 @@
+with listings as (
+    select * from {{ ref('int_listings_marked_unreadable_document') }}
+),
+
+judged as (
+    select
+        *,
+        case when not has_audio_features then 'no source has audio features of this track' end as reason
+    from listings
+)
+
+{{ mark_listings('judged', 'missing_audio_features') }}

@@ -1,0 +1,16 @@
+with listings as (
+    select * from {{ ref('int_listings_joined') }}
+),
+
+judged as (
+    select
+        *,
+        case
+            when not is_readable then 'the track document is not a JSON object that names each key once'
+            when spotify_track_id is null then 'the track document has no id'
+            when genre is null then 'the listing has no genre'
+        end as reason
+    from listings
+)
+
+{{ mark_listings('judged', 'unreadable_document') }}

@@ -1,0 +1,23 @@
+with requests as (
+    select * from {{ ref('stg_raw__requests') }}
+),
+
+datasets as (
+    select * from {{ ref('stg_raw__datasets') }}
+)
+
+select
+    requests.source,
+    requests.endpoint,
+    requests.status,
+    count(*) as requests,
+    cast(sum(requests.attempts) as bigint) as attempts,
+    sum(requests.waited_seconds) as waited_seconds,
+    sum(requests.elapsed_seconds) as elapsed_seconds,
+    min(requests.requested_at) as first_requested_at,
+    max(requests.requested_at) as last_requested_at,
+    datasets.dataset,
+    datasets.is_synthetic
+from requests
+inner join datasets on requests.dataset = datasets.dataset
+group by requests.source, requests.endpoint, requests.status, datasets.dataset, datasets.is_synthetic

@@ -1,0 +1,51 @@
+with measured as (
+    {{ features_of_tracks((audio_features() | list) + ['popularity']) }}
+),
+
+ranges as (
+    select
+        feature,
+        bins_from,
+        bins_to - bins_from as span
+    from {{ ref('audio_feature_ranges') }}
+),
+
+-- Rounded first: 0.29 * 100 is 28.999999999999996.
+binned as (
+    select
+        measured.genre,
+        measured.feature,
+        measured.dataset,
+        measured.is_synthetic,
+        cast(
+            greatest(1, least(100, 1 + floor(round((measured.value - ranges.bins_from) * 100 / ranges.span, 6))))
+            as integer
+        ) as bin
+    from measured
+    inner join ranges on measured.feature = ranges.feature
+),
+
+-- Without genre: all genres together.
+counted as (
+    select
+        genre,
+        feature,
+        bin,
+        count(*) as tracks,
+        dataset,
+        is_synthetic
+    from binned
+    group by feature, bin, dataset, is_synthetic, rollup(genre)
+)
+
+select
+    counted.genre,
+    counted.feature,
+    counted.bin,
+    cast(ranges.bins_from + ranges.span * (counted.bin - 1) / 100.0 as double) as lower_bound,
+    cast(ranges.bins_from + ranges.span * counted.bin / 100.0 as double) as upper_bound,
+    counted.tracks,
+    counted.dataset,
+    counted.is_synthetic
+from counted
+inner join ranges on counted.feature = ranges.feature

@@ -1,0 +1,52 @@
+with measured as (
+    {{ features_of_tracks(continuous_features()) }}
+),
+
+quartiles as (
+    select
+        feature,
+        {{ quantile('value', 0.25) }} as first_quartile,
+        {{ quantile('value', 0.75) }} as third_quartile
+    from measured
+    group by feature
+),
+
+bounds as (
+    select
+        feature,
+        first_quartile,
+        third_quartile,
+        first_quartile - 1.5 * (third_quartile - first_quartile) as lower_bound,
+        third_quartile + 1.5 * (third_quartile - first_quartile) as upper_bound
+    from quartiles
+),
+
+-- Without genre: all genres together.
+counted as (
+    select
+        measured.genre,
+        measured.feature,
+        count(*) as tracks,
+        count(case when measured.value < bounds.lower_bound then 1 end) as outliers_below,
+        count(case when measured.value > bounds.upper_bound then 1 end) as outliers_above,
+        measured.dataset,
+        measured.is_synthetic
+    from measured
+    inner join bounds on measured.feature = bounds.feature
+    group by measured.feature, measured.dataset, measured.is_synthetic, rollup(measured.genre)
+)
+
+select
+    counted.genre,
+    counted.feature,
+    bounds.first_quartile,
+    bounds.third_quartile,
+    bounds.lower_bound,
+    bounds.upper_bound,
+    counted.tracks,
+    counted.outliers_below,
+    counted.outliers_above,
+    counted.dataset,
+    counted.is_synthetic
+from counted
+inner join bounds on counted.feature = bounds.feature

@@ -1,0 +1,27 @@
+with listings as (
+    select
+        listings.spotify_track_id,
+        listings.genre
+    from {{ ref('int_listings_joined') }} as listings
+    inner join {{ ref('int_listings_judged') }} as judged on listings.listing_id = judged.listing_id
+    where judged.rejected_by is null or judged.rejected_by in ('exact_repeat', 'track_repeat', 'renamed_repeat')
+),
+
+counted as (
+    select
+        spotify_track_id,
+        genre,
+        count(*) as listings
+    from listings
+    group by spotify_track_id, genre
+)
+
+select
+    counted.spotify_track_id,
+    counted.genre,
+    counted.listings,
+    counted.genre = clean_tracks.genre as is_kept,
+    clean_tracks.dataset,
+    clean_tracks.is_synthetic
+from counted
+inner join {{ ref('clean_tracks') }} as clean_tracks on counted.spotify_track_id = clean_tracks.spotify_track_id

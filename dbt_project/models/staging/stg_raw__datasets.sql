@@ -1,0 +1,15 @@
+with source as (
+    select * from {{ source('raw', 'datasets') }}
+),
+
+renamed as (
+    select
+        dataset,
+        source,
+        is_synthetic,
+        landed_at
+    from source
+    where is_active
+)
+
+select * from renamed

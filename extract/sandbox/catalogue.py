@@ -1,0 +1,434 @@
+"""A synthetic catalogue in the shapes of the Spotify Web API: artists, tracks and audio features, all made up.
+
+Belongs here: who plays in which genre, whose songs sound how, and what is wrong with some documents, as it is in real
+downloads. Not here: how genres sound (profiles.py), words (names.py), serving it over HTTP (server.py).
+
+The numbers are drawn first, as arrays; a document is put together from them each time it is asked for. So a catalogue
+of the study's size (916,668 listings) fits into memory.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.sandbox import names, profiles
+
+Document = dict[str, Any]
+Integers = NDArray[np.int64]
+T = TypeVar("T")
+
+# Proportions of the study (its cleaning counts): 19.47 % of the listings are exact repeats, where an artist stands
+# twice among a genre's hits; 25.42 % of the rest are repeats, where an artist is found under a further genre.
+_REPEATED_HITS = 0.1947
+_FURTHER_GENRES = 0.2542
+_FEWEST_HITS, _MOST_HITS = 10, 1_000  # Spotify's search gives no more for one query
+_LONERS = 6  # artists of each genre who are found under no other, so that every genre can be split by artist
+
+_TOP_TRACKS = 10
+_SHORT_LISTS = 0.006  # artists with fewer top tracks
+_GUESTS = 0.04  # artists who have a track of another artist, on which they are a guest, among their top tracks
+_FEATURING = 0.06  # tracks that credit a second artist
+_SCENE = 4  # so many artists of a genre play with each other and with nobody else
+_COVERS = 0.05  # tracks that bear the name of another track of their genre
+_FOREIGN_NAMES = 0.025  # artists who write in another script than their genre does
+# How alike two songs of an artist are (correlation of their normal scores): as in reality, a split that does not keep
+# an artist's songs together flatters the model.
+_ARTIST_LIKENESS = 0.3
+_ALBUMS = 4
+
+_UNKNOWN_POPULARITY = 0.04
+_UNKNOWN_FEATURES = 0.005
+_SILENT = 0.001  # tracks without a beat; twice the study's share, so that the default has some
+
+_OPEN, _API = "https://open.spotify.invalid", "https://api.spotify.invalid/v1"  # no page of Spotify's: never resolves
+_BASE62 = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype="S1")
+
+
+class Documents(Mapping[str, T], Generic[T]):
+    """Documents by id, put together anew each time one is asked for: whoever changes one changes their own copy."""
+
+    def __init__(self, positions: Mapping[str, int], build: Callable[[int], T]) -> None:
+        self._positions = positions
+        self._build = build
+
+    def __getitem__(self, key: str) -> T:
+        return self._build(self._positions[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that the sandbox knows. A crawl's listings are (genre, hit, top track), in this order.
+
+    `hits`: for each genre the ids of its artists in the order of the search; an artist may stand twice. `top_tracks`:
+    up to ten track ids for each artist, the most popular first. `artists`, `tracks` and `audio_features`: documents by
+    id in the shapes of the Web API, each with `"synthetic": true`. Of some tracks the `popularity` is None or absent;
+    some tracks have no audio features (None).
+    """
+
+    seed: int
+    hits: Mapping[str, list[str]]
+    artists: Mapping[str, Document]
+    top_tracks: Mapping[str, list[str]]
+    tracks: Mapping[str, Document]
+    audio_features: Mapping[str, Document | None]
+
+
+@dataclass(frozen=True)
+class Genre:
+    """One of the study's genres.
+
+    `listings`: its size in the study's download. The spread is the study's; which genre is how large is a guess, except
+    for the ten largest and five smallest, which the study names. `flavour`: of its titles and names. `sources`: the
+    profiles that are blended into it, with their weights.
+    """
+
+    name: str
+    listings: int
+    flavour: str
+    sources: Mapping[str, float]
+
+
+def study_genres() -> list[Genre]:
+    """The study's 132 genres (genres.csv), in its order."""
+
+    def weights(sources: str) -> dict[str, float]:
+        pairs = (source.rsplit(" ", 1) for source in sources.split(", "))
+        return {name: float(weight) for name, weight in pairs}
+
+    with resources.files(__package__).joinpath("genres.csv").open(encoding="utf-8") as table:
+        return [
+            Genre(row["genre"], int(row["listings"]), row["flavour"], weights(row["sources"]))
+            for row in csv.DictReader(table)
+        ]
+
+
+def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str] | None = None) -> Catalogue:
+    """The catalogue of this seed, with about `listings` listings of the study's genres, or of those named in `only`.
+
+    The same arguments give the same catalogue, document for document. Each genre takes 100 to 10,000 listings; raises
+    `ValueError` for sizes beyond that, and for a genre that is not the study's.
+    """
+    rng = np.random.default_rng(seed)
+    genres = study_genres()
+    if only is not None:
+        if unknown := sorted(set(only) - {genre.name for genre in genres}):
+            raise ValueError(f"not among the study's genres: {', '.join(unknown)}")
+        genres = [genre for genre in genres if genre.name in only]
+
+    home, hits = _draw_hits(rng, genres, listings)
+    artists = _Artists.draw(rng, genres, home)
+    tracks = _Tracks.draw(rng, genres, artists)
+    artist_positions = {key: position for position, key in enumerate(artists.ids)}
+    track_positions = {key: position for position, key in enumerate(tracks.ids)}
+    return Catalogue(
+        seed=seed,
+        hits={genre.name: [artists.ids[artist] for artist in found] for genre, found in zip(genres, hits, strict=True)},
+        artists=Documents(artist_positions, artists.document),
+        top_tracks=dict(zip(artists.ids, tracks.top(), strict=True)),
+        tracks=Documents(track_positions, tracks.document),
+        audio_features=Documents(track_positions, tracks.audio_features),
+    )
+
+
+def _hit_counts(genres: Sequence[Genre], listings: int) -> Integers:
+    """Hits a genre: in proportion to the study's sizes, as far as fewest and most allow."""
+    sizes = np.array([genre.listings for genre in genres], dtype=float)
+    least, wanted, most = _FEWEST_HITS * len(genres), listings / _TOP_TRACKS, _MOST_HITS * len(genres)
+    if not least <= wanted <= most:
+        raise ValueError(
+            f"{len(genres)} genres hold {least * _TOP_TRACKS:,} to {most * _TOP_TRACKS:,} listings, not {listings:,}"
+        )
+    low, high = 0.0, _MOST_HITS / sizes.min()
+    for _ in range(60):
+        scale = (low + high) / 2
+        counts = np.clip(np.rint(sizes * scale), _FEWEST_HITS, _MOST_HITS).astype(np.int64)
+        low, high = (scale, high) if counts.sum() < wanted else (low, scale)
+    return counts
+
+
+def _draw_hits(rng: np.random.Generator, genres: Sequence[Genre], listings: int) -> tuple[Integers, list[Integers]]:
+    """The home genre of each artist, ascending, and for each genre the artists that its search finds, in order."""
+    counts = _hit_counts(genres, listings)
+    found = np.rint(counts * (1 - _REPEATED_HITS)).astype(np.int64)
+    natives = np.maximum(_LONERS, np.rint(found * (1 - _FURTHER_GENRES)).astype(np.int64))
+    home = np.repeat(np.arange(len(genres)), natives)
+    travels = _places(natives) >= _LONERS
+
+    # Artists are found under genres that sound like theirs, and now and then under any.
+    sources = sorted({source for genre in genres for source in genre.sources})
+    shares = np.array([[genre.sources.get(source, 0) for source in sources] for genre in genres])
+    shares /= np.linalg.norm(shares, axis=1, keepdims=True)
+    kinship = shares @ shares.T + 0.002
+
+    hits = []
+    for genre in range(len(genres)):
+        chances = kinship[genre, home] * (travels & (home != genre))
+        number = min(found[genre] - natives[genre], np.count_nonzero(chances))
+        visitors = rng.choice(home.size, number, replace=False, p=chances / chances.sum()) if number else []
+        once = rng.permutation(np.concatenate([np.flatnonzero(home == genre), visitors]).astype(np.int64))
+        # The pages of a search shift while they are read: an artist comes again, up to a page further down.
+        again = rng.choice(once.size, min(counts[genre] - found[genre], once.size), replace=False)
+        order = np.concatenate([np.arange(once.size), again + rng.uniform(1, 50, again.size)])
+        hits.append(np.concatenate([once, once[again]])[np.argsort(order, kind="stable")])
+    return home, hits
+
+
+def _places(sizes: Integers) -> Integers:
+    """For groups of these sizes, one after the other: each member's place in its group, from 0."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
+def _ids(rng: np.random.Generator, number: int) -> list[str]:
+    """Ids as Spotify's: 22 digits to the base of 62."""
+    digits = rng.integers(0, 62, (number, 22))
+    digits[:, 0] %= 8  # they are numbers of 128 bits
+    ids: list[str] = _BASE62[digits].view("S22").ravel().astype(str).tolist()
+    return ids
+
+
+def _dice(rng: np.random.Generator, number: int) -> NDArray[np.uint32]:
+    return rng.integers(0, 2**32, (number, names.DICE), dtype=np.uint32)
+
+
+def _reference(kind: str, key: str) -> Document:
+    """What every object of the Web API says of itself."""
+    return {
+        "external_urls": {"spotify": f"{_OPEN}/{kind}/{key}"},
+        "href": f"{_API}/{kind}s/{key}",
+        "id": key,
+        "type": kind,
+        "uri": f"spotify:{kind}:{key}",
+    }
+
+
+def _images(key: str) -> list[Document]:
+    return [{"height": side, "url": f"{_OPEN}/image/{key}-{side}", "width": side} for side in (640, 300, 64)]
+
+
+@dataclass(frozen=True)
+class _Artists:
+    """Each array has one entry an artist; artists of one home genre stand together."""
+
+    ids: list[str]
+    home: Integers
+    home_names: list[str]
+    flavours: list[str]
+    dice: NDArray[np.uint32]
+    mates: Integers  # whom an artist plays with; the artist's own number where there is nobody
+    popularity: Integers
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, genres: Sequence[Genre], home: Integers) -> "_Artists":
+        number = home.size
+        foreign = np.where(rng.random(number) < _FOREIGN_NAMES, rng.integers(len(names.FOREIGN), size=number), -1)
+        flavours = [
+            genres[genre].flavour if other < 0 else names.FOREIGN[other]
+            for genre, other in zip(home.tolist(), foreign.tolist(), strict=True)
+        ]
+        natives = np.bincount(home, minlength=len(genres))
+        place = _places(natives)
+        within = place % _SCENE
+        scene_size = np.minimum(_SCENE, natives[home] - (place - within))
+        mates = np.arange(number) - within + (within + 1) % scene_size
+        return cls(
+            ids=_ids(rng, number),
+            home=home,
+            home_names=[genres[genre].name for genre in home.tolist()],
+            flavours=flavours,
+            dice=_dice(rng, number),
+            mates=mates,
+            popularity=rng.binomial(100, rng.beta(2, 4, number)),
+        )
+
+    def name(self, artist: int) -> str:
+        return names.artist_name(self.flavours[artist], self.dice[artist].tolist())
+
+    def credit(self, artist: int) -> Document:
+        """The short form, in which tracks and albums name their artists."""
+        return _reference("artist", self.ids[artist]) | {"name": self.name(artist)}
+
+    def document(self, artist: int) -> Document:
+        popularity, die = int(self.popularity[artist]), int(self.dice[artist, -1])
+        document = self.credit(artist) | {
+            "followers": {"href": None, "total": int(1.12**popularity * (20 + die % 100))},
+            "images": _images(self.ids[artist]) if die % 8 else [],
+            "popularity": popularity,
+            "synthetic": True,
+        }
+        # The field is deprecated: filled, empty, null or not there at all.
+        filled: list[Document] = [{"genres": [self.home_names[artist].lower()]}] * 5
+        return document | [*filled, {"genres": []}, {"genres": []}, {"genres": None}, {}][die // 8 % 9]
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """Each array has one entry a track; tracks of one artist stand together. `listed` pairs artists with top tracks."""
+
+    ids: list[str]
+    artists: _Artists
+    owners: Integers
+    guests: Integers  # the second artist credited, or -1
+    listed: tuple[Integers, Integers]
+    sounds: Mapping[str, NDArray[Any]]
+    has_features: NDArray[np.bool_]
+    popularity_given: Integers  # 0: yes, 1: null, 2: no such key
+    dice: NDArray[np.uint32]
+    titles: Integers  # whose dice give the title: for a cover another track's
+    albums: Integers
+    album_ids: list[str]
+    album_dice: NDArray[np.uint32]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, genres: Sequence[Genre], artists: _Artists) -> "_Tracks":
+        everyone = np.arange(artists.home.size)
+        lists = np.where(
+            rng.random(everyone.size) < _SHORT_LISTS, rng.integers(3, _TOP_TRACKS, everyone.size), _TOP_TRACKS
+        )
+        visiting = (rng.random(everyone.size) < _GUESTS) & (artists.mates != everyone)
+        own = lists - visiting
+        owners = np.repeat(everyone, own)
+        number = owners.size
+
+        visitors = np.flatnonzero(visiting)
+        hosts = artists.mates[visitors]
+        shared = (np.cumsum(own) - own)[hosts] + rng.integers(own[hosts])
+        guests = np.where(rng.random(number) < _FEATURING, artists.mates[owners], -1)
+        guests[guests == owners] = -1
+        guests[shared] = visitors
+
+        genre_of = artists.home[owners]
+        sizes = np.bincount(genre_of, minlength=len(genres))
+        some_track_of_genre = ((np.cumsum(sizes) - sizes)[genre_of] + rng.integers(sizes[genre_of])).astype(np.int64)
+        sounds = _draw_sounds(rng, genres, artists.home, owners)
+        silent = rng.choice(number, round(number * _SILENT), replace=False)
+        for name in ("time_signature", "danceability", "speechiness", "valence"):
+            sounds[name][silent] = 0
+        sounds["tempo"][silent[1:]] = 0  # nearly the same tracks, as in the study
+        has_features = rng.random(number) >= _UNKNOWN_FEATURES
+        has_features[silent] = True
+        return cls(
+            ids=_ids(rng, number),
+            artists=artists,
+            owners=owners,
+            guests=guests,
+            listed=(np.concatenate([owners, visitors]), np.concatenate([np.arange(number), shared])),
+            sounds=sounds,
+            has_features=has_features,
+            popularity_given=np.where(rng.random(number) < _UNKNOWN_POPULARITY, rng.integers(1, 3, number), 0),
+            dice=_dice(rng, number),
+            titles=np.where(rng.random(number) < _COVERS, some_track_of_genre, np.arange(number)),
+            albums=owners * _ALBUMS + rng.integers(_ALBUMS, size=number),
+            album_ids=_ids(rng, everyone.size * _ALBUMS),
+            album_dice=_dice(rng, everyone.size * _ALBUMS),
+        )
+
+    def top(self) -> list[list[str]]:
+        """The top tracks of each artist, the most popular first."""
+        artist, track = self.listed
+        order = np.lexsort((track, -self.sounds["popularity"][track], artist))
+        ids = [self.ids[position] for position in track[order].tolist()]
+        ends = np.cumsum(np.bincount(artist)).tolist()
+        return [ids[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def document(self, track: int) -> Document:
+        owner, guest, key = int(self.owners[track]), int(self.guests[track]), self.ids[track]
+        name = self._title(int(self.titles[track]))
+        credits = [self.artists.credit(owner)]
+        if guest >= 0:
+            credits.append(self.artists.credit(guest))
+            if self.dice[track, 0] % 2:
+                name += f" (feat. {credits[1]['name']})"
+        album = self._album(int(self.albums[track]))
+        die = int(self.dice[track, -1])
+        document = _reference("track", key) | {
+            "album": album,
+            "artists": credits,
+            "disc_number": 1,
+            "duration_ms": int(self.sounds["duration_ms"][track]),
+            "explicit": die % 100 < (45 if self.artists.flavours[owner] == "hip hop" else 6),
+            # No country's: XX is for whoever has none.
+            "external_ids": {
+                "isrc": f"XXS{track // 100_000:02d}{album['release_date'][2:4]}{track % 100_000:05d}",
+            },
+            "is_local": False,
+            "is_playable": True,
+            "name": name,
+            "preview_url": None,
+            "synthetic": True,
+            "track_number": 1 + die % album["total_tracks"],
+        }
+        match self.popularity_given[track]:
+            case 0:
+                document["popularity"] = int(self.sounds["popularity"][track])
+            case 1:
+                document["popularity"] = None
+        return document
+
+    def audio_features(self, track: int) -> Document | None:
+        if not self.has_features[track]:
+            return None
+        key = self.ids[track]
+        sounds = {name: column[track].item() for name, column in self.sounds.items() if name != "popularity"}
+        return {
+            # Spotify gives shares with three significant digits, decibels and beats a minute with three decimals.
+            name: value
+            if isinstance(value, int)
+            else round(value, 3)
+            if name in ("loudness", "tempo")
+            else float(f"{value:.3g}")
+            for name, value in sounds.items()
+        } | {
+            "type": "audio_features",
+            "id": key,
+            "uri": f"spotify:track:{key}",
+            "track_href": f"{_API}/tracks/{key}",
+            "analysis_url": f"{_API}/audio-analysis/{key}",
+            "synthetic": True,
+        }
+
+    def _title(self, track: int) -> str:
+        return names.title(self.artists.flavours[self.owners[track]], self.dice[track].tolist())
+
+    def _album(self, album: int) -> Document:
+        artist, dice = album // _ALBUMS, self.album_dice[album].tolist()
+        songs = 1 if dice[6] % 4 == 0 else 6 + dice[6] % 13
+        date = f"{1958 + dice[7] % 66}-{1 + dice[5] % 12:02d}-{1 + dice[4] % 28:02d}"
+        length, precision = [(4, "year"), (7, "month"), (10, "day"), (10, "day"), (10, "day")][dice[3] % 5]
+        return _reference("album", self.album_ids[album]) | {
+            "album_type": "single" if songs == 1 else "album",
+            "artists": [self.artists.credit(artist)],
+            "images": _images(self.album_ids[album]),
+            "name": names.title(self.artists.flavours[artist], dice),
+            "release_date": date[:length],
+            "release_date_precision": precision,
+            "total_tracks": songs,
+        }
+
+
+def _draw_sounds(
+    rng: np.random.Generator, genres: Sequence[Genre], home: Integers, owners: Integers
+) -> dict[str, NDArray[Any]]:
+    """A value of each feature for each track, in the unit of the Web API."""
+    sources = profiles.load()
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in profiles.FEATURES}
+    counts = np.bincount(owners)
+    for number, genre in enumerate(genres):
+        tracks = counts[home == number]
+        artist = np.repeat(rng.standard_normal((tracks.size, len(profiles.FEATURES))), tracks, axis=0)
+        song = rng.standard_normal(artist.shape)
+        normals = np.sqrt(_ARTIST_LIKENESS) * artist + np.sqrt(1 - _ARTIST_LIKENESS) * song
+        for name, values in profiles.blend(sources, genre.sources).draw(normals).items():
+            columns[name].append(values)
+    sounds = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return sounds | {name: np.rint(sounds[name]).astype(np.int64) for name in ("duration_ms", "popularity")}

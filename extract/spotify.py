@@ -1,0 +1,167 @@
+"""Spotify's Web API, through spotipy: each question of a crawl as one method, each answer as verbatim documents.
+
+Belongs here: what is asked and how, tokens, and what Spotify's refusals mean. Not here: waiting and retries (http.py),
+the order of questions and what has been asked before (crawl.py).
+"""
+
+import json
+import logging
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import spotipy
+from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.oauth2 import SpotifyClientCredentials
+
+from extract.http import Call, Element, Policy, Refused, Session, array_elements
+from extract.settings import CrawlError, CredentialsError, Settings
+
+LARGE_PAGE = 50
+SMALL_PAGE = 10
+AUDIO_FEATURES_BATCH = 100
+TRACKS_BATCH = 50
+
+_CREDENTIALS = re.compile(r"(Basic|Bearer) [^'\"\s]+")
+
+
+class EndpointClosed(CrawlError):
+    """Spotify does not give this to the app: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
+
+    def __init__(self, endpoint: str, message: str) -> None:
+        super().__init__(f"Spotify has closed {endpoint} to this app: {message}")
+        self.endpoint = endpoint
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of search results; `is_last` when nothing can follow it."""
+
+    elements: list[Element]
+    is_last: bool
+
+
+class Spotify:
+    """A client. Every method raises what `http.Policy.send` does, and `CredentialsError` or `EndpointClosed`."""
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._settings = settings
+        self._session = Session(policy, settings.api_address)
+        self._accounts = Session(policy, settings.accounts_address, Call("token", _read_token, is_secret=True))
+        self._tokens = MemoryCacheHandler()
+        credentials = SpotifyClientCredentials(
+            settings.client_id,
+            settings.client_secret,
+            requests_session=self._accounts,
+            requests_timeout=settings.timeout,
+            cache_handler=self._tokens,
+        )
+        credentials.OAUTH_TOKEN_URL = settings.accounts_address.rstrip("/") + "/api/token"
+        self._client = spotipy.Spotify(
+            auth_manager=credentials, requests_session=self._session, requests_timeout=settings.timeout
+        )
+        self._client.prefix = settings.api_address.rstrip("/") + "/"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+        self._accounts.close()
+
+    def search_artists(self, genre: str, offset: int, limit: int) -> Page:
+        """A page of the artists whom Spotify finds for a genre."""
+        return self._search("artist", genre, offset, limit)
+
+    def search_tracks(self, genre: str, offset: int, limit: int) -> Page:
+        """A page of the tracks that Spotify finds for a genre in the market."""
+        return self._search("track", genre, offset, limit, market=self._settings.market)
+
+    def top_tracks(self, artist_id: str) -> list[Element]:
+        """An artist's top tracks in the market, at most ten."""
+        ask = partial(self._client.artist_top_tracks, artist_id, country=self._settings.market)
+        return self._ask("top-tracks", ("tracks",), ask)
+
+    def tracks(self, track_ids: Sequence[str]) -> list[Element]:
+        """The documents of up to 50 tracks."""
+        return self._ask("tracks", ("tracks",), partial(self._client.tracks, track_ids))
+
+    def audio_features(self, track_ids: Sequence[str]) -> list[Element]:
+        """The audio features of up to 100 tracks; null for a track that has none."""
+        return self._ask("audio-features", ("audio_features",), partial(self._client.audio_features, track_ids))
+
+    def _search(self, kind: str, genre: str, offset: int, limit: int, **options: str) -> Page:
+        following: list[Any] = []
+
+        def ask() -> None:
+            query = f'genre:"{genre}"'
+            found = self._client.search(q=query, type=kind, offset=offset, limit=limit, **options)
+            following.append(found[f"{kind}s"].get("next"))
+
+        # By offset, for spotipy's `next` follows an absolute address. `total` is not to be relied on.
+        try:
+            elements = self._ask(f"search {kind}s", (f"{kind}s", "items"), ask)
+        except Refused as refusal:
+            if refusal.status == 400 and "limit" in refusal.message.lower() and limit > SMALL_PAGE:
+                raise EndpointClosed("large pages", refusal.message) from refusal
+            raise
+        return Page(elements, is_last=not elements or (len(elements) < limit and following[-1] is None))
+
+    def _ask(self, endpoint: str, path: tuple[str, ...], ask: Callable[[], Any]) -> list[Element]:
+        for is_renewed in (False, True):
+            self._session.call = Call(endpoint, lambda text: array_elements(text, *path))
+            try:
+                with warnings.catch_warnings():
+                    # spotipy warns of what Spotify closed to new apps; apps from before may use it.
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    ask()
+            except Refused as refusal:
+                if refusal.status == 401 and refusal.endpoint != "token" and not is_renewed:
+                    self._tokens.save_token_to_cache(None)
+                    continue
+                raise _meaning(refusal) from refusal
+            break
+        elements: list[Element] = self._session.answer
+        return elements
+
+
+def _meaning(refusal: Refused) -> CrawlError:
+    """What a refusal says about more than the one question, where it does."""
+    if refusal.endpoint == "token":
+        return CredentialsError(
+            f"Spotify does not accept the credentials ({refusal.message}): look at SPOTIFY_CLIENT_ID and "
+            "SPOTIFY_CLIENT_SECRET. Both stand on your app's page at https://developer.spotify.com/dashboard."
+        )
+    if refusal.status == 401:
+        return CredentialsError(f"Spotify refuses the token that it has just given: {refusal.message}. Try again later.")
+    if refusal.status == 403:
+        # An account that has lost its Premium is refused in plain text, everywhere.
+        is_closable = refusal.endpoint in ("top-tracks", "tracks", "audio-features")
+        if is_closable and "premium" not in refusal.message.lower():
+            return EndpointClosed(refusal.endpoint, refusal.message)
+        return CrawlError(
+            f"Spotify refuses {refusal.endpoint} to this app (403): {refusal.message} "
+            "Look at the app, and at its owner's subscription, at https://developer.spotify.com/dashboard; "
+            "then the same command goes on."
+        )
+    if not refusal.is_json:
+        return CrawlError(f"{refusal}. This is not how Spotify answers: is the address right, is a proxy in between?")
+    return refusal
+
+
+def _read_token(text: str) -> None:
+    document = json.loads(text)
+    if not (isinstance(document, dict) and document.get("access_token") and document.get("expires_in")):
+        raise ValueError("the answer holds no token")
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    record.msg, record.args = _CREDENTIALS.sub(r"\1 [redacted]", record.getMessage()), ()
+    return True
+
+
+# At level DEBUG spotipy logs the Authorization header of every request.
+for _name in ("spotipy.client", "spotipy.oauth2"):
+    logging.getLogger(_name).addFilter(_redact)
