@@ -7,29 +7,47 @@ Not here: any judgement of a row. What cannot be used is landed as it stands, an
 import csv
 import gzip
 import hashlib
-import io
-from collections.abc import Mapping
+import json
+import re
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import IO, cast
 
 import duckdb
+import pyarrow as pa
 
 from extract import landing, warehouse
 from extract.progress import Progress, ignore
 
 RANGES_FILE = Path(__file__).parent.parent / "dbt_project" / "seeds" / "audio_feature_ranges.csv"
 
-FEATURES = (
+REQUIRED_FEATURES = (
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
-    "liveness", "valence", "tempo", "duration_ms", "time_signature",
+    "liveness", "valence", "tempo", "duration_ms",
 )  # fmt: skip
-TRACK_NUMBERS = ("duration_ms", "popularity")
+FEATURES = (*REQUIRED_FEATURES, "time_signature")
+REQUIRED = ("spotify_track_id", "song_name", "artist_name", "genre", *REQUIRED_FEATURES)
 OPTIONAL = ("time_signature", "popularity", "explicit", "album_id", "album_name", "album_release_date")
-FIELDS = ("spotify_track_id", "song_name", "artist_name", "genre", *FEATURES, *OPTIONAL[1:])
+FIELDS = (*REQUIRED, *OPTIONAL)
+WHOLE_NUMBERS = ("key", "mode", "duration_ms", "time_signature", "popularity")
 
-MISSING_NUMBER = "('', 'nan', 'na', 'n/a', 'null', 'none', '\\n')"
+FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "jsonl": "json", "ndjson": "json"}
+RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
+MISSING_NUMBER = r"('', 'nan', 'na', 'n/a', 'null', 'none', '\n')"  # in lower case; \N is what MySQL writes
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 PROBLEMS_SHOWN = 5
+ROWS_A_BATCH = 50_000
+MEMORY_LIMIT = "512MB"  # DuckDB's; rows beyond it wait on disk, so that memory does not grow with the file
+
+ROW_COLUMNS = "__row bigint, __text varchar, __reason varchar"
+"""Our columns of dump_rows, before the file's: the row's number, and of a row that cannot be read its text and why."""
+
+Record = tuple[int | str | None, ...]
+"""A row of dump_rows: the values of `ROW_COLUMNS`, then the fields."""
 
 
 class DumpError(ValueError):
@@ -50,7 +68,7 @@ class Layout:
         return self.columns.get(name, name)
 
 
-# The first layout whose required columns are all there is taken.
+# The layout of which the fewest required columns are missing is taken, the first of several.
 LAYOUTS = (
     Layout("study"),
     Layout(
@@ -82,7 +100,7 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did. `problem_rows` are landed but cannot be used; `problems` names the first."""
+    """What an import did. `problem_rows` are landed but hold something that cannot be used; `problems` names some."""
 
     dataset: str
     source: str
@@ -104,34 +122,34 @@ def import_dump(
     """Land the dump at `path` in one transaction and make it the active dataset; the same file again changes nothing.
 
     `name` is the dataset's (default: the file's, without its ending); `mapping` gives our field -> the file's column,
-    for layouts that are not recognised. `listing_id` is the row's number in the file, counted from 1.
+    for layouts that are not recognised. `listing_id` is the row's number in the file, counted from 1; blank lines and
+    the header are no rows.
 
     Raises `DumpError`: no such file, an unknown layout or format, other content under a name that is taken, or more
     than half of the rows unusable. Then nothing is landed.
     """
-    _check_file(path)
-    ending, name = _format(path), name or path.name.split(".")[0]
-    progress("reading the dump", 0, None)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    mapping = mapping or {}
+    stage = f"importing {path.name}"
+    progress(stage, 0, 3)
+    file_format, name = _check_file(path, name)
+    digest = _digest(path, mapping)
     with warehouse.connect(warehouse_file) as connection:
         landing.create_raw_tables(connection)
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         known = connection.execute(
             "select content_sha256, source from raw.datasets where dataset = ?", [name]
         ).fetchone()
         if known and known[0] != digest:
             raise DumpError(
-                f"{path}: a dataset {name!r} was landed before from {known[1]}, with other content. "
+                f"{path}: a dataset {name!r} was landed before from {known[1]}, with other content or another --map. "
                 f"Give this one a name of its own: song-genres import {path} --name {name}-2"
             )
-        columns = _stage_rows(connection, path, ending)
-        layout = _recognise(path, columns, mapping or {})
+        columns = _stage_rows(connection, path, file_format)
+        layout = _recognise(path, columns, mapping)
         listings = _count(connection, "select count(*) from dump_rows")
         if listings == 0:
             raise DumpError(f"{path} has a header but no rows. Nothing was landed.")
-        if known:
-            landing.use(connection, name)
-            return ImportReport(name, known[1], layout.name, listings, True, 0, ())
+        progress(stage, 1, 3)
         problem_rows, problems = _problems(connection, layout, columns)
         if problem_rows * 2 > listings:
             shown = "\n  ".join(problems)
@@ -139,27 +157,40 @@ def import_dump(
                 f"{path}: {problem_rows:,} of {listings:,} rows cannot be used, more than half; nothing was landed. "
                 f"Is a column mapped to the wrong field (--map field=column)? The first:\n  {shown}"
             )
-        dataset = landing.Dataset(name, f"dump:{path.name}", content_sha256=digest)
-        progress("landing the dump", 0, None)
-        landing.land(connection, dataset, _documents(connection, layout, columns))
-    return ImportReport(name, dataset.source, layout.name, listings, False, problem_rows, tuple(problems))
+        progress(stage, 2, 3)
+        dataset = landing.Dataset(name, known[1] if known else f"dump:{path.name}", content_sha256=digest)
+        if known:
+            landing.use(connection, name)
+        else:
+            landing.land(connection, dataset, _documents(connection, layout, columns))
+    progress(stage, 3, 3)
+    return ImportReport(name, dataset.source, layout.name, listings, bool(known), problem_rows, tuple(problems))
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, name: str | None) -> tuple[str, str]:
+    """The file's format and its dataset's name."""
     if not path.exists():
         raise DumpError(f"{path} does not exist. Give the path of a CSV (also .gz), Parquet or JSON-lines file.")
     if path.is_dir():
         raise DumpError(f"{path} is a folder. Give the path of one file in it.")
     if path.stat().st_size == 0:
         raise DumpError(f"{path} is empty.")
+    match = re.fullmatch(rf"(.+)\.({'|'.join(FORMATS)})(\.gz)?", path.name, re.IGNORECASE)
+    if not match:
+        raise DumpError(f"{path}: unknown ending. Known: .csv, .tsv, .jsonl and .ndjson (each also .gz), and .parquet.")
+    name = name or match[1]
+    if name in RESERVED_NAMES:
+        raise DumpError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    return FORMATS[match[2].lower()], name
 
 
-def _format(path: Path) -> str:
-    ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    formats = {"csv": "csv", "tsv": "csv", "txt": "csv", "parquet": "parquet", "jsonl": "json", "ndjson": "json"}
-    if ending not in formats:
-        raise DumpError(f"{path}: unknown ending. Known: .csv, .parquet, .jsonl and .ndjson; text also as .gz.")
-    return formats[ending]
+def _digest(path: Path, mapping: Mapping[str, str]) -> str:
+    """SHA-256 of the file's content and, where there is one, of the mapping: another mapping gives other documents."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    if mapping:
+        digest.update(json.dumps(mapping, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -175,56 +206,61 @@ def _name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def _stage_rows(connection: duckdb.DuckDBPyConnection, path: Path, ending: str) -> list[str]:
-    """Make the temporary table dump_rows: row_number, unreadable_line (text, else NULL), then each column as text.
+def _stage_rows(connection: duckdb.DuckDBPyConnection, path: Path, file_format: str) -> list[str]:
+    """Make the temporary table dump_rows, in the file's order: `ROW_COLUMNS`, then each column as text.
 
-    Returns the columns. Rows of a CSV with too few or too many fields come last, whole, as unreadable lines.
+    Returns the columns. An empty cell is NULL.
     """
+    stage = {"csv": _stage_csv, "parquet": _stage_parquet, "json": _stage_json_lines}[file_format]
     try:
-        if ending == "parquet":
-            return _stage_parquet(connection, path)
-        if ending == "json":
-            return _stage_json_lines(connection, path)
-        return _stage_csv(connection, path)
-    except duckdb.Error as error:
-        raise DumpError(f"{path} cannot be read as {ending}: {str(error).splitlines()[0]}") from error
+        return stage(connection, path)
+    except (duckdb.Error, pa.ArrowException, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise DumpError(f"{path} cannot be read as {file_format}; it may be damaged or cut short: {reason}") from error
 
 
 def _stage_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    source = f"read_parquet({_text(str(path))})"
-    columns = [row[0] for row in connection.execute(f"describe select * from {source}").fetchall()]
+    source = f"read_parquet({_text(str(path))}, file_row_number = true, binary_as_string = true)"
+    described = connection.execute(f"describe select * exclude (file_row_number) from {source}").fetchall()
     connection.execute(
-        "create or replace temp table dump_rows as select row_number() over () as row_number, "
-        f"cast(null as varchar) as unreadable_line, columns(*)::varchar from {source}"
+        "create or replace temp table dump_rows as select file_row_number + 1 as __row, null::varchar as __text, "
+        f"null::varchar as __reason, columns(* exclude (file_row_number))::varchar from {source}"
     )
-    return columns
+    return [column for column, *_ in described]
 
 
 def _stage_json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    # As lines of text, so that one broken line spoils itself alone. No CSV has the unit separator in it.
-    source = (
-        f"read_csv({_text(str(path))}, auto_detect=false, header=false, delim='\x1f', quote='', escape='', "
-        "columns={'line': 'VARCHAR'}, max_line_size=16000000)"
-    )
+    lines = ((number, line) for number, line in enumerate(_lines(path), start=1) if line.strip())
+    _insert(
+        connection, "dump_lines", [],
+        ((row, line, f"line {number} is not a JSON object that names each key once")
+         for row, (number, line) in enumerate(lines, start=1)),
+    )  # fmt: skip
     connection.execute(
-        f"create or replace temp table dump_lines as select row_number() over () as row_number, line from {source}"
+        """
+        create or replace temp view dump_objects as
+        select *,
+            try(json_type(__text)) = 'OBJECT'
+            and len(try(json_keys(__text))) = len(list_distinct(try(json_keys(__text)))) as is_object
+        from dump_lines
+        """
     )
     columns = [
-        row[0]
-        for row in connection.execute(
-            "select distinct unnest(json_keys(line)) from dump_lines where try(json_type(line)) = 'OBJECT' order by all"
+        column
+        for (column,) in connection.execute(
+            "select distinct unnest(json_keys(__text)) from dump_objects where is_object order by all"
         ).fetchall()
     ]
-    values = "".join(f", line ->> {_text('$.' + _name(column))} as {_name(column)}" for column in columns)
-    nulls = "".join(f", cast(null as varchar) as {_name(column)}" for column in columns)
+    _check_columns(path, columns)
+    if not columns:
+        raise DumpError(f'{path}: no line is a JSON object. Give one object a line, such as {{"track_id": "…"}}.')
+    shape = _text(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
     connection.execute(
         f"""
         create or replace temp table dump_rows as
-        select row_number, cast(null as varchar) as unreadable_line{values} from dump_lines
-        where try(json_type(line)) = 'OBJECT'
-        union all
-        select row_number, line as unreadable_line{nulls} from dump_lines
-        where coalesce(try(json_type(line)), '') <> 'OBJECT'
+        select __row, case when document is null then __text end as __text,
+            case when document is null then __reason end as __reason, unnest(document)
+        from (select *, case when is_object then try(from_json(__text, {shape})) end as document from dump_objects)
         """
     )
     return columns
@@ -233,53 +269,130 @@ def _stage_json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> list
 def _stage_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     columns, delimiter = _csv_header(path)
     types = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
-    connection.execute(
-        f"""
+    # One thread: the row numbers are the file's order. It is no slower: the documents take the time, not the file.
+    query = f"""
         create or replace temp table dump_rows as
-        select row_number() over () as row_number, cast(null as varchar) as unreadable_line, *
+        select row_number() over () as __row, null::varchar as __text, null::varchar as __reason, *
         from read_csv(
             {_text(str(path))}, auto_detect=false, header=true, delim={_text(delimiter)}, quote='"', escape='"',
-            columns={{{types}}}, store_rejects=true, max_line_size=16000000
+            columns={{{types}}}, parallel=false
         )
         """
-    )
-    encoding = connection.execute(
-        "select line from reject_errors where error_type = 'INVALID ENCODING' order by line"
-    ).fetchone()
-    if encoding:
-        raise DumpError(f"{path}, line {encoding[0]}: not UTF-8 text. Convert it first, such as with iconv -t utf-8.")
-    nulls = "".join(", null" for _ in columns)
-    connection.execute(
-        f"""
-        insert into dump_rows
-        select (select count(*) from dump_rows) + row_number() over (order by line), csv_line{nulls}
-        from (select line, any_value(csv_line) as csv_line from reject_errors group by line)
-        """
-    )
-    connection.execute("drop table reject_errors; drop table reject_scans")
+    try:
+        connection.execute(query)
+    except duckdb.Error:
+        # Some row is broken. DuckDB can skip it, but then says neither how many rows stand before it nor, after
+        # blank lines, on which line it stands. Python's reader is ten times slower and lets us know.
+        _insert(connection, "dump_rows", columns, _csv_records(path, columns, delimiter))
     return columns
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:  # type: ignore[arg-type]
-            first = text.readline(1_000_000)
-            delimiter = max(",;\t|", key=first.count)
-            text.seek(0)
-            columns = next(csv.reader(text, delimiter=delimiter, strict=True))
-    except (UnicodeDecodeError, csv.Error, StopIteration, gzip.BadGzipFile, EOFError) as error:
+    """The columns of a CSV and what delimits them."""
+    with _open(path) as file:
+        beginning = file.read(1 << 16)
+    if b"\0" in beginning:
         raise DumpError(
-            f"{path} is not a CSV in UTF-8: {error}. Give CSV (also .gz), Parquet or JSON lines."
-        ) from error
-    if "\x00" in first:
-        raise DumpError(f"{path} is not text. Give CSV (also .gz), Parquet or JSON lines.")
+            f"{path} is not text in UTF-8 but binary (or UTF-16). Give CSV (also .gz), Parquet or JSON lines."
+        )
+    lines = _lines(path)
+    first = next(lines, "")
+    delimiter = max(",;\t|", key=first.count)
+    try:
+        columns = next(csv.reader([first, *islice(lines, 10)], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise DumpError(f"{path} is not a CSV: its header cannot be read ({error}).") from error
+    if not columns:
+        raise DumpError(f"{path} is not a CSV: its first line is empty, and should name the columns.")
     # A data frame's index is written without a name.
-    columns = [column or "Unnamed: 0" if number == 0 else column for number, column in enumerate(columns)]
-    lowered = [column.lower() for column in columns]
-    if twice := sorted({column for column in columns if lowered.count(column.lower()) > 1}):
-        raise DumpError(f"{path}: the header names a column twice: {', '.join(twice)}. Rename one of them.")
+    columns = [column or f"column {number}" for number, column in enumerate(columns, start=1)]
+    _check_columns(path, columns)
     return columns, delimiter
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    lowered = [column.lower() for column in columns]
+    if twice := [column for column in columns if lowered.count(column.lower()) > 1]:
+        raise DumpError(f"{path} names a column twice (upper or lower case): {', '.join(twice)}. Rename one of them.")
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, each with its end, decoded one by one so that the error can name the line."""
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise DumpError(
+                    f"{path}, line {number}: not text in UTF-8 ({error.reason}). Convert the file first; "
+                    f"if it is in Latin-1: iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}"
+                ) from error
+
+
+def _csv_records(path: Path, columns: list[str], delimiter: str) -> Iterator[Record]:
+    """The rows of a CSV, with those that are broken as text.
+
+    After a wrong quotation mark the row's first line alone is broken, and what follows is read anew: so an unclosed one
+    swallows no good row.
+    """
+    lines, again = _lines(path), deque[str]()
+    taken: list[str] = []  # the lines of the row that is being read
+
+    def next_lines() -> Iterator[str]:
+        while (line := again.popleft() if again else next(lines, None)) is not None:
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(next_lines(), delimiter=delimiter, strict=True)
+    next(reader)
+    row, line = 0, 1 + len(taken)
+    while True:
+        taken.clear()
+        broken = None
+        try:
+            fields = next(reader)
+            # DuckDB lets one comma more than the header has pass as well.
+            if len(fields) != len(columns) and fields[len(columns) :] != [""]:
+                broken = f"line {line}: {len(fields)} fields, where the header has {len(columns)}"
+        except StopIteration:
+            return
+        except csv.Error:
+            broken = f"line {line}: a quotation mark that is not closed, or closed in the wrong place"
+            again.extendleft(reversed(taken[1:]))
+            del taken[1:]
+            reader = csv.reader(next_lines(), delimiter=delimiter, strict=True)
+        text = "".join(taken)
+        line += len(taken)
+        if text.isspace():
+            continue
+        row += 1
+        if broken:
+            yield row, text.rstrip("\r\n"), broken, *(None for _ in columns)
+        else:
+            yield row, None, None, *(value or None for value in fields[: len(columns)])
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], records: Iterable[Record]) -> None:
+    """Make the temporary table anew and fill it a batch at a time."""
+    types = "".join(f", {_name(column)} varchar" for column in columns)
+    connection.execute(f"create or replace temp table {table} ({ROW_COLUMNS}{types})")
+    schema = pa.schema(
+        [
+            ("__row", pa.int64()),
+            ("__text", pa.string()),
+            ("__reason", pa.string()),
+            *((c, pa.string()) for c in columns),
+        ]
+    )
+    records = iter(records)
+    while batch := list(islice(records, ROWS_A_BATCH)):
+        arrays = [pa.array(values, kind.type) for values, kind in zip(zip(*batch, strict=True), schema, strict=True)]
+        rows = pa.Table.from_arrays(arrays, schema=schema)  # noqa: F841 - DuckDB finds it by its name
+        connection.execute(f"insert into {table} select * from rows")
 
 
 def _recognise(path: Path, columns: list[str], mapping: Mapping[str, str]) -> Layout:
@@ -287,20 +400,25 @@ def _recognise(path: Path, columns: list[str], mapping: Mapping[str, str]) -> La
         raise DumpError(f"--map: there is no field {unknown[0]!r}. Fields: {', '.join(FIELDS)}.")
     if absent := sorted(set(mapping.values()) - set(columns)):
         raise DumpError(f"{path} has no column {absent[0]!r}. It has: {', '.join(columns)}.")
-    required = [name for name in FIELDS if name not in OPTIONAL]
-    closest: tuple[Layout, list[str]] | None = None
-    for layout in LAYOUTS:
-        candidate = replace(layout, columns={**layout.columns, **mapping})
-        missing = [name for name in required if candidate.column(name) not in columns]
-        if not missing:
-            return candidate
-        if closest is None or len(missing) < len(closest[1]):
-            closest = candidate, missing
-    assert closest is not None
-    example = " ".join(f"--map {name}=COLUMN" for name in closest[1])
+    candidates = [replace(layout, columns={**layout.columns, **mapping}) for layout in LAYOUTS]
+    missing = [[name for name in REQUIRED if layout.column(name) not in columns] for layout in candidates]
+    closest = min(range(len(LAYOUTS)), key=lambda number: len(missing[number]))
+    layout = candidates[closest]
+    if not missing[closest]:
+        return replace(layout, name=f"{layout.name}, mapped") if mapping else layout
+    lacking = (
+        name if layout.column(name) == name else f"{name} (there: {layout.column(name)})" for name in missing[closest]
+    )
+    without_id = (
+        " A dump without Spotify's track ids cannot be cleaned: they tell which rows are the same song."
+        if "spotify_track_id" in missing[closest]
+        else ""
+    )
     raise DumpError(
         f"{path}: the layout is not one we know. It has the columns: {', '.join(columns)}. "
-        f"It lacks: {', '.join(closest[1])}. Say which columns these are: song-genres import {path} {example}"
+        f"For the closest layout, {layout.name}, it lacks: {', '.join(lacking)}.{without_id} "
+        f"If it has these under other names: song-genres import {path} "
+        + " ".join(f"--map {name}=COLUMN" for name in missing[closest])
     )
 
 
@@ -316,34 +434,42 @@ def _missing(column: str) -> str:
 
 def _problems(connection: duckdb.DuckDBPyConnection, layout: Layout, columns: list[str]) -> tuple[int, list[str]]:
     """How many rows hold a value that cannot be used, and the first few, named by row and column."""
-    checks = ["case when unreadable_line is not null then 'the row has too few or too many fields' end"]
+    checks = ["__reason"]
+    for name in ("spotify_track_id", "genre"):
+        column = layout.column(name)
+        checks.append(f"case when coalesce({_name(column)}, '') = '' then {_text(f'column {column}: is missing')} end")
     for name, (minimum, maximum) in feature_ranges().items():
         if layout.column(name) not in columns:
             continue
         column = _name(layout.column(name))
-        label = _text(f"column {layout.column(name)}: ")
-        absent = "null" if name in OPTIONAL else f"case when unreadable_line is null then {label} || 'is missing' end"
+        said = f"{_text(f'column {layout.column(name)}: ')} || $$'$$ || left({column}, 40) || $$'$$ ||"
+        absent = "null" if name in OPTIONAL else _text(f"column {layout.column(name)}: is missing")
+        # DuckDB reads 1_000 as a number; CSV and JSON do not.
+        number = f"try_cast(case when not contains({column}, '_') then {column} end as double)"
+        whole = f"when {number} <> floor({number}) then {said} ' is not a whole number'"
         checks.append(
             f"""
             case
                 when {_missing(column)} then {absent}
-                when try_cast({column} as double) is null then {label} || to_json({column}) || ' is not a number'
-                when not isfinite(try_cast({column} as double)) then {label} || {column} || ' is not a finite number'
-                when try_cast({column} as double) not between {minimum} and {maximum}
-                    then {label} || {column} || ' is not from {minimum:g} to {maximum:g}'
+                when {number} is null then {said} ' is not a number'
+                when not isfinite({number}) then {said} ' is not a finite number'
+                {whole if name in WHOLE_NUMBERS else ""}
+                when {number} not between {minimum} and {maximum}
+                    then {said} ' is not within {minimum:.12g} to {maximum:.12g}'
             end
             """
         )
-    problem = "coalesce(" + ", ".join(checks) + ")"
     connection.execute(
-        f"create or replace temp table dump_problems as select row_number, {problem} as problem from dump_rows "
-        f"where {problem} is not null"
+        f"""
+        create or replace temp table dump_problems as
+        select * from (select __row, coalesce({", ".join(checks)}) as problem from dump_rows) where problem is not null
+        """
     )
     found = connection.execute(
-        "select row_number, problem from dump_problems order by row_number limit ?", [PROBLEMS_SHOWN]
+        "select __row, problem from dump_problems order by __row limit ?", [PROBLEMS_SHOWN]
     ).fetchall()
     return _count(connection, "select count(*) from dump_problems"), [
-        f"row {row_number:,}, {problem}" for row_number, problem in found
+        f"row {row:,}, {problem}" for row, problem in found
     ]
 
 
@@ -361,6 +487,7 @@ def _documents(
         return f"coalesce(to_json({column})::varchar, 'null')"
 
     def number(column: str) -> str:
+        # The file's own digits; what is no number stays text, for staging to reject by name.
         return f"""case when {_missing(column)} then 'null'
             when regexp_full_match(trim({column}), {_text(JSON_NUMBER)}) then trim({column}) else {text(column)} end"""
 
@@ -379,7 +506,7 @@ def _documents(
         "id": text(mapped["spotify_track_id"]),
         "name": text(known("song_name")),
         "artists": f"case when {artist} is null then '[]' else {artists} end",
-        **{name: number(mapped[name]) for name in TRACK_NUMBERS if name in mapped},
+        **{name: number(mapped[name]) for name in ("duration_ms", "popularity") if name in mapped},
     }
     if "explicit" in mapped:
         flag = f"lower({mapped['explicit']})"
@@ -399,14 +526,14 @@ def _documents(
     tracks = connection.sql(
         f"""
         select {mapped["genre"]} as genre, {artist} as artist_name, {mapped["spotify_track_id"]} as track_id,
-            row_number as listing_id, coalesce(unreadable_line, {json_object(track)}) as payload
-        from dump_rows order by row_number
+            __row as listing_id, coalesce(__text, {json_object(track)}) as payload
+        from dump_rows
         """
     )
     audio_features = connection.sql(
         f"""
-        select {mapped["spotify_track_id"]} as track_id, row_number as listing_id, {json_object(features)} as payload
-        from dump_rows where unreadable_line is null order by row_number
+        select {mapped["spotify_track_id"]} as track_id, __row as listing_id, {json_object(features)} as payload
+        from dump_rows where __text is null
         """
     )
     return {"tracks": tracks, "audio_features": audio_features}

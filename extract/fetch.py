@@ -3,6 +3,7 @@
 Belongs here: the table of dumps and the download. Not here: reading them (dumps.py).
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import requests
 
 from extract.progress import Progress, ignore
 
+TIMEOUT_SECONDS = 30.0
+
 
 class FetchError(RuntimeError):
     """A published dump could not be had; the message says why and what to do."""
@@ -22,6 +25,7 @@ class FetchError(RuntimeError):
 class PublishedDump:
     """A dump that its publisher offers at `address`: `size` in bytes, `sha256` of the file, and its licence."""
 
+    name: str
     address: str
     size: int
     sha256: str
@@ -34,11 +38,15 @@ class PublishedDump:
 
 
 PUBLISHED_DUMPS = {
-    "tidytuesday": PublishedDump(
-        "https://raw.githubusercontent.com/rfordatascience/tidytuesday/main/data/2020/2020-01-21/spotify_songs.csv",
-        7_971_379,
-        "9902920cfe4940f0914ebb6716801a42f7f19ac88fbd6693eaae7e2822b16845",
-        "CC0 (the repository's); the values come from Spotify's API, whose terms the README names",
+    dump.name: dump
+    for dump in (
+        PublishedDump(
+            "tidytuesday",
+            "https://raw.githubusercontent.com/rfordatascience/tidytuesday/main/data/2020/2020-01-21/spotify_songs.csv",
+            7_971_379,
+            "9902920cfe4940f0914ebb6716801a42f7f19ac88fbd6693eaae7e2822b16845",
+            "CC0 (the repository's); the values come from Spotify's API, whose terms the README names",
+        ),
     )
 }
 
@@ -48,49 +56,60 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SONG_GENRES_CACHE") or platformdirs.user_cache_dir("song-genres"))
 
 
-def fetch(name: str, *, progress: Progress = ignore) -> Path:
-    """The published dump `name` as a file, from the cache or downloaded, its SHA-256 checked either way.
+def fetch(dump: str | PublishedDump, cache_dir: Path | None = None, *, progress: Progress = ignore) -> Path:
+    """The published dump (its name, or an entry of the table) as a file: from the cache, else downloaded.
 
-    Raises `FetchError`: an unknown name, no network, a broken transfer, or a file that is not the published one.
+    Its SHA-256 is checked either way, and a cached file that fails is downloaded anew. The cache is `cache_dir`, else
+    `cache_folder()`. Progress is in bytes.
+
+    Raises `FetchError`: an unknown name, no network, a broken transfer, a file that is not the published one, or a
+    cache that cannot be written. Then nothing is kept.
     """
-    if name not in PUBLISHED_DUMPS:
-        raise FetchError(f"There is no published dump {name!r}. There are: {', '.join(PUBLISHED_DUMPS)}.")
-    dump = PUBLISHED_DUMPS[name]
-    by_hand = f"Or download {dump.address} in a browser and import the file: make run INPUT={dump.file_name}"
-    progress(f"downloading {name}", 0, dump.size)
+    if isinstance(dump, str):
+        if dump not in PUBLISHED_DUMPS:
+            raise FetchError(f"There is no published dump {dump!r}. There are: {', '.join(PUBLISHED_DUMPS)}.")
+        dump = PUBLISHED_DUMPS[dump]
+    folder = (cache_dir or cache_folder()) / dump.name
+    by_hand = f"Or download it in a browser, and then: make run INPUT=path/to/{dump.file_name}"
+    download = _Download(dump, progress)
+    pooch.get_logger().setLevel(logging.WARNING)  # our progress says what its INFO would
     try:
         path = pooch.retrieve(
-            dump.address,
-            known_hash=f"sha256:{dump.sha256}",
-            fname=dump.file_name,
-            path=cache_folder() / name,
-            downloader=_Downloader(name, dump.size, progress),
+            dump.address, known_hash=f"sha256:{dump.sha256}", fname=dump.file_name, path=folder, downloader=download
         )
-    except ValueError as error:  # pooch's word for a hash that differs; the file is gone again by then
+    except ValueError as error:  # pooch's word for a hash that differs; it names both, and has removed the file
         raise FetchError(
-            f"{dump.address} is not the file that was published: its SHA-256 is not {dump.sha256}. It may have been "
-            f"changed, or spoilt on the way; nothing was kept. Try again. {by_hand}"
+            f"{dump.address} is not the file that was published ({error}) Its publisher may have changed it. {by_hand}"
         ) from error
-    except requests.ConnectionError as error:
-        raise FetchError(
-            f"{dump.address} could not be reached, or the transfer broke off. Try again. {by_hand}"
-        ) from error
+    except requests.HTTPError as error:
+        raise FetchError(f"{dump.address} cannot be downloaded now: {error}. Try again later. {by_hand}") from error
     except requests.RequestException as error:
-        raise FetchError(f"{dump.address} could not be downloaded ({error}). {by_hand}") from error
+        what = (
+            f"The transfer of {dump.address} broke off after {download.done:,} of {dump.size:,} bytes; nothing was kept"
+            if download.done
+            else f"{dump.address} could not be reached; is there a network?"
+        )
+        raise FetchError(f"{what} ({type(error).__name__}). Try again. {by_hand}") from error
+    except OSError as error:
+        raise FetchError(
+            f"{folder} cannot be written ({error.strerror}). Name another folder: SONG_GENRES_CACHE=… {by_hand}"
+        ) from error
     return Path(path)
 
 
-class _Downloader:
-    """pooch's downloader with our progress; pooch's own draws its bar with tqdm."""
+class _Download:
+    """pooch's downloader with our progress (its own draws a bar with tqdm); `done` counts the bytes that came."""
 
-    def __init__(self, name: str, size: int, progress: Progress) -> None:
-        self._name, self._size, self._progress = name, size, progress
+    def __init__(self, dump: PublishedDump, progress: Progress) -> None:
+        self.done = 0
+        self._dump, self._progress = dump, progress
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        done = 0
-        with requests.get(url, stream=True, timeout=30) as response, Path(output_file).open("wb") as file:
+        stage = f"downloading {self._dump.name}"
+        self._progress(stage, 0, self._dump.size)
+        with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response, Path(output_file).open("wb") as file:
             response.raise_for_status()
             for piece in response.iter_content(1 << 18):
                 file.write(piece)
-                done += len(piece)
-                self._progress(f"downloading {self._name}", done, self._size)
+                self.done += len(piece)
+                self._progress(stage, self.done, self._dump.size)

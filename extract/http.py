@@ -44,7 +44,7 @@ class Suspended(CrawlError):
 
 
 class Refused(CrawlError):
-    """A final answer of 4xx. `is_json` says whether it is the service's own or, such as, a proxy's."""
+    """A final answer of 4xx. `is_json`: it is written as the service writes, and not as, say, a proxy does."""
 
     def __init__(self, status: int, endpoint: str, request: str, message: str, body: str, is_json: bool) -> None:
         super().__init__(f"{request} was refused with {status}: {message}")
@@ -54,6 +54,11 @@ class Refused(CrawlError):
         self.message = message
         self.body = body
         self.is_json = is_json
+
+    @property
+    def is_about_the_question(self) -> bool:
+        """Whether another question may well be answered."""
+        return self.is_json and self.status in (400, 404, 413, 414)
 
 
 class Unusable(CrawlError):
@@ -179,8 +184,8 @@ class Policy:
         self._progress = progress
         self._clock = clock
         self._sleep_for = sleep
-        # When each of the last requests was ANSWERED: so no two that are N apart can reach the server within the window,
-        # however long either travelled.
+        # When each of the last requests was ANSWERED: so no two that are N apart can reach the server within the
+        # window, however long either travelled.
         moments = sorted(clock() - age for age in ages)
         self._answered: deque[float] = deque(moments, maxlen=settings.requests_per_window)
         self._jitter = wait_random_exponential(multiplier=settings.backoff_seconds, max=LONGEST_BACKOFF)
@@ -193,7 +198,9 @@ class Policy:
         self._suspended = Suspended(reason, resume_at)
         return self._suspended
 
-    def send(self, request: Callable[[], requests.Response], call: Call, described: str) -> tuple[requests.Response, Any]:
+    def send(
+        self, request: Callable[[], requests.Response], call: Call, described: str
+    ) -> tuple[requests.Response, Any]:
         """Send a request until it is answered well; returns the response and what `call.read` made of it.
 
         Raises `Suspended`, `Refused` or `Unusable`.
@@ -318,7 +325,7 @@ class Policy:
 
 
 class Session(requests.Session):
-    """A requests session whose every request goes through a policy. Set `call` before each; `answer` is what was read."""
+    """A requests session that sends under a policy. Set `call` before each request; `answer` is what was read."""
 
     def __init__(self, policy: Policy, address: str, call: Call | None = None) -> None:
         super().__init__()

@@ -6,8 +6,8 @@ Belongs here: its questions, and the Spotify id that each answer is about. Not h
 from collections.abc import Sequence
 from typing import Any
 
-from extract.http import Call, Element, Policy, Session, array_elements
-from extract.settings import Settings
+from extract.http import Call, Element, Policy, Refused, Session, array_elements
+from extract.settings import CrawlError, Settings
 
 BATCH = 40
 
@@ -37,7 +37,12 @@ class ReccoBeats:
 
     def _ask(self, endpoint: str, track_ids: Sequence[str]) -> list[Element]:
         self._session.call = Call(endpoint, _content)
-        self._session.get(f"{self._address}/{endpoint}", params={"ids": ",".join(track_ids)}, timeout=self._timeout)
+        try:
+            self._session.get(f"{self._address}/{endpoint}", params={"ids": ",".join(track_ids)}, timeout=self._timeout)
+        except Refused as refusal:
+            if refusal.is_about_the_question:
+                raise
+            raise CrawlError(f"ReccoBeats refuses the crawl: {refusal}. The same command goes on later.") from refusal
         elements: list[Element] = self._session.answer
         return elements
 

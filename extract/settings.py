@@ -1,6 +1,6 @@
 """What a crawl is told: addresses, credentials, pace and limits.
 
-Belongs here: the settings, their defaults and where they come from. Not here: what is done with them (http.py, crawl.py).
+Belongs here: the settings, their defaults and where they come from. Not here: what is done with them.
 """
 
 import csv
@@ -90,8 +90,8 @@ class Settings:
 
 def study_genres() -> list[str]:
     """The study's 132 genres, in its order."""
-    with resources.files("extract.sandbox").joinpath("genres.csv").open(encoding="utf-8", newline="") as table:
-        return [row["genre"] for row in csv.DictReader(table)]
+    table = resources.files("extract.sandbox").joinpath("genres.csv").read_text(encoding="utf-8")
+    return [row["genre"] for row in csv.DictReader(table.splitlines())]
 
 
 def genre_limits(

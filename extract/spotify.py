@@ -29,7 +29,7 @@ _CREDENTIALS = re.compile(r"(Basic|Bearer) [^'\"\s]+")
 
 
 class EndpointClosed(CrawlError):
-    """Spotify does not give this to the app: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
+    """Spotify does not give the app this: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
 
     def __init__(self, endpoint: str, message: str) -> None:
         super().__init__(f"Spotify has closed {endpoint} to this app: {message}")
@@ -98,7 +98,8 @@ class Spotify:
         def ask() -> None:
             query = f'genre:"{genre}"'
             found = self._client.search(q=query, type=kind, offset=offset, limit=limit, **options)
-            following.append(found[f"{kind}s"].get("next"))
+            page = found.get(f"{kind}s")
+            following.append(page.get("next") if isinstance(page, dict) else None)
 
         # By offset, for spotipy's `next` follows an absolute address. `total` is not to be relied on.
         try:
@@ -135,7 +136,9 @@ def _meaning(refusal: Refused) -> CrawlError:
             "SPOTIFY_CLIENT_SECRET. Both stand on your app's page at https://developer.spotify.com/dashboard."
         )
     if refusal.status == 401:
-        return CredentialsError(f"Spotify refuses the token that it has just given: {refusal.message}. Try again later.")
+        return CredentialsError(
+            f"Spotify refuses the token that it has just given: {refusal.message}. Try again later."
+        )
     if refusal.status == 403:
         # An account that has lost its Premium is refused in plain text, everywhere.
         is_closable = refusal.endpoint in ("top-tracks", "tracks", "audio-features")
@@ -146,9 +149,9 @@ def _meaning(refusal: Refused) -> CrawlError:
             "Look at the app, and at its owner's subscription, at https://developer.spotify.com/dashboard; "
             "then the same command goes on."
         )
-    if not refusal.is_json:
-        return CrawlError(f"{refusal}. This is not how Spotify answers: is the address right, is a proxy in between?")
-    return refusal
+    if refusal.is_about_the_question:
+        return refusal
+    return CrawlError(f"{refusal}. This is not how Spotify answers: is the address right, is a proxy in between?")
 
 
 def _read_token(text: str) -> None:

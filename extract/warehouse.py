@@ -35,7 +35,7 @@ def published_path() -> Path:
 
 
 def _is_lock_conflict(error: BaseException) -> bool:
-    return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+    return isinstance(error, duckdb.IOException) and "could not set lock" in str(error).lower()
 
 
 def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECONDS) -> duckdb.DuckDBPyConnection:
@@ -75,7 +75,11 @@ def publish(warehouse: Path, published: Path) -> int:
     """Replace `published` by a checkpointed copy of `warehouse`, atomically; returns the copy's size in bytes.
 
     A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one.
+
+    Raises `WarehouseMissing` (there is no `warehouse`) or `WarehouseLocked`.
     """
+    if not warehouse.exists():
+        raise WarehouseMissing(f"There is no database at {warehouse} to publish. Make one with `make run`.")
     published.parent.mkdir(parents=True, exist_ok=True)
     unfinished = published.with_name(published.name + ".unfinished")
     with connect(warehouse) as connection:

@@ -1,17 +1,15 @@
 """The tracks that models learn from, and the split that keeps each artist on one side.
 
-Belongs here: reading the marts, grouping by artist, splitting, and which genres can be learnt at all. Not here:
+Belongs here: reading the marts, who is credited, splitting, and which genres can be learnt at all. Not here:
 features computed from the columns (estimators.py, inside the pipelines), and figures (evaluation.py).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import duckdb
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 AUDIO_FEATURES = [
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
@@ -20,7 +18,7 @@ AUDIO_FEATURES = [
 """The study's features, in its order. Popularity is none: it is not known of a song that is new."""
 
 MIN_ARTISTS = 2
-"""A genre needs this many unrelated artists (groups), or it cannot stand on both sides of a split."""
+"""A genre needs tracks by this many artists, or it cannot stand on both sides of a split."""
 
 
 class ModelError(ValueError):
@@ -32,22 +30,37 @@ class Tracks:
     """The clean tracks of the active dataset.
 
     `frame` has a row a track in download order: the audio features, spotify_track_id, song_name, artist_name, genre.
-    `groups` has a number a track: tracks of one group are linked by credited artists, or by identical audio vectors, so
-    that a split between groups never shows a model the artist or the very song that it is tested on.
+    `credits` has a row for each artist of each track: `row` (0-based, into frame), `artist` (a number), with the first
+    credited artist of a track first; a track that credits nobody has an artist of its own.
     """
 
     frame: pd.DataFrame
-    groups: np.ndarray
+    credits: pd.DataFrame
     dataset: str
     is_synthetic: bool
+
+    @cached_property
+    def first_artists(self) -> np.ndarray:
+        """The number of the first credited artist of each track."""
+        return self.credits.groupby("row")["artist"].first().to_numpy()
+
+    @cached_property
+    def audio_vectors(self) -> np.ndarray:
+        """A number for each track: equal where all audio features are equal (a recording under two ids, mostly)."""
+        return self.frame.groupby(AUDIO_FEATURES, dropna=False, sort=False).ngroup().to_numpy()
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the training and of the held-out part, and the genres that are in neither, with the reason."""
+    """Row numbers of the training and of the held-out part; genres in neither, with the reason.
+
+    `set_aside` are rows in neither part because they credit an artist of the held-out part beside one of the training
+    part, or are the very recording of a held-out track.
+    """
 
     train: np.ndarray
     test: np.ndarray
+    set_aside: np.ndarray
     left_out: dict[str, str]
 
     def is_held_out(self, tracks: int) -> np.ndarray:
@@ -56,7 +69,7 @@ class Split:
 
 
 def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
-    """Read `marts.clean_tracks` and group its tracks by credited artist. Raises `ModelError` where there are none."""
+    """Read `marts.clean_tracks` and who is credited. Raises `ModelError` where there are no clean tracks."""
     try:
         frame = connection.execute(
             f"""
@@ -66,8 +79,10 @@ def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
             """
         ).df()
         credits = connection.execute(
-            "select spotify_track_id, coalesce(artist_id, artist_name) as artist from marts.track_artists "
-            "where coalesce(artist_id, artist_name) is not null"
+            """
+            select spotify_track_id, coalesce(artist_id, artist_name) as artist from marts.track_artists
+            where coalesce(artist_id, artist_name) is not null order by spotify_track_id, position
+            """
         ).df()
     except duckdb.CatalogException as error:
         raise ModelError("There is no table of clean tracks yet. Build it: make run, or dbt build.") from error
@@ -75,60 +90,74 @@ def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
         raise ModelError("marts.clean_tracks is empty: see marts.rejected_listings for the reasons.")
     dataset, is_synthetic = str(frame["dataset"].iloc[0]), bool(frame["is_synthetic"].iloc[0])
     frame = frame.drop(columns=["dataset", "is_synthetic"])
-    return Tracks(frame, group_by_artist(frame, credits), dataset, is_synthetic)
+    return Tracks(frame, number_credits(frame["spotify_track_id"], credits), dataset, is_synthetic)
 
 
-def group_by_artist(frame: pd.DataFrame, credits: pd.DataFrame) -> np.ndarray:
-    """A group number for each row of `frame` (spotify_track_id and the audio features).
+def number_credits(track_ids: pd.Series, credits: pd.DataFrame) -> pd.DataFrame:
+    """`Tracks.credits` from the columns spotify_track_id and artist (an id or a name), in the order of the credits."""
+    rows = pd.Series(np.arange(len(track_ids)), index=track_ids)
+    numbered = pd.DataFrame(
+        {
+            "row": rows.loc[credits["spotify_track_id"]].to_numpy(),
+            "artist": credits["artist"].astype("category").cat.codes.to_numpy(dtype=np.int64),
+        }
+    )
+    nobody = np.setdiff1d(np.arange(len(track_ids)), numbered["row"])
+    first_free = len(numbered)
+    own = pd.DataFrame({"row": nobody, "artist": first_free + np.arange(len(nobody))})
+    return pd.concat([numbered, own], ignore_index=True)
 
-    `credits` has a row for each artist (column `artist`) of a track (spotify_track_id). Groups are the connected
-    components of the graph of tracks, artists and audio vectors.
+
+def split_by_artist(tracks: Tracks, *, test_share: float = 0.3, seed: int = 538) -> Split:
+    """Hold out about `test_share` of each genre's tracks (0 to 1), all those of a first credited artist together.
+
+    No artist, not even one credited second, and no identical audio vector is on both sides: what would link them is
+    set aside. Raises `ModelError` where fewer than two genres can be learnt.
     """
-    rows = pd.Series(np.arange(len(frame)), index=frame["spotify_track_id"])
-    artists = credits["artist"].astype("category").cat.codes.to_numpy(dtype=np.int64)
-    vectors = frame.groupby(AUDIO_FEATURES, dropna=False, sort=False).ngroup().to_numpy()
-    first_artist, first_vector = len(frame), len(frame) + (artists.max() + 1 if len(artists) else 0)
-    left = np.concatenate([rows.loc[credits["spotify_track_id"]].to_numpy(), np.arange(len(frame))])
-    right = np.concatenate([first_artist + artists, first_vector + vectors])
-    nodes = int(first_vector + vectors.max() + 1)
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
-    _, labels = connected_components(graph, directed=False)
-    return np.asarray(labels[: len(frame)])
-
-
-def split_by_artist(tracks: Tracks, *, test_tenths: int = 3, seed: int = 538) -> Split:
-    """Hold out about `test_tenths` tenths of the tracks, whole groups at a time, each genre in about that share.
-
-    Raises `ModelError` where fewer than two genres can be learnt.
-    """
-    genres = tracks.frame["genre"].to_numpy()
-    group_counts = pd.Series(tracks.groups).groupby(genres).nunique()
-    track_counts = pd.Series(genres).value_counts()
+    genres = tracks.frame["genre"].to_numpy(dtype=object)
+    artists = pd.Series(tracks.first_artists).groupby(genres).nunique()
+    counts = pd.Series(genres).value_counts()
     left_out = {
-        genre: "it has one track"
-        if track_counts[genre] == 1
-        else "all its tracks are by one artist, or by artists who sing together"
-        for genre in group_counts.index[group_counts < MIN_ARTISTS]
+        str(genre): "it has one track" if counts[genre] == 1 else "all its tracks are by one artist"
+        for genre in artists.index[artists < MIN_ARTISTS]
     }
     rows = np.flatnonzero(~np.isin(genres, list(left_out)))
-    sizes = pd.Series(tracks.groups[rows]).map(pd.Series(tracks.groups[rows]).value_counts()).to_numpy()
-    # Artists who all sang with each other make one huge group; held out, it would be the test. It is learnt from.
-    small = rows[sizes <= max(1, len(rows) // 10)]
-    folds = min(10, len(np.unique(tracks.groups[small])))
-    if folds >= 2 and len(np.unique(genres[rows])) >= 2:
-        splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-        parts = [part for _, part in splitter.split(small, genres[small], tracks.groups[small])]
-        held_out = max(1, round(folds * test_tenths / 10))
-        test = np.sort(small[np.concatenate(parts[:held_out])])
-        train = np.setdiff1d(rows, test)
-        # Small genres may fall on one side whole: nothing can be learnt of them, or nothing tested.
-        both = np.intersect1d(genres[train], genres[test])
-        for genre in np.setdiff1d(genres[rows], both):
-            left_out[str(genre)] = "its few artists all fell on one side of the split"
-        train, test = train[np.isin(genres[train], both)], test[np.isin(genres[test], both)]
-        if len(both) >= 2:
-            return Split(train, test, left_out)
-    raise ModelError(
-        f"Nothing to tell apart: of {track_counts.size} genres in {tracks.dataset!r}, fewer than two have tracks by "
-        f"{MIN_ARTISTS} or more unrelated artists. Import a dump with more genres or more artists."
-    )
+    held_out = _held_out_artists(tracks.first_artists[rows], genres[rows], test_share, seed)
+    test = rows[np.isin(tracks.first_artists[rows], held_out)]
+    others = np.setdiff1d(rows, test)
+    linked = _linked(tracks, test)
+    train, set_aside = others[~linked[others]], others[linked[others]]
+    both = np.intersect1d(genres[train], genres[test])
+    for genre in np.setdiff1d(genres[rows], both):
+        left_out[str(genre)] = "its few artists all fell on one side of the split"
+    if len(both) < 2:
+        raise ModelError(
+            f"Nothing to tell apart: of {counts.size} genres in {tracks.dataset!r}, fewer than two have tracks by "
+            f"{MIN_ARTISTS} or more artists. Import a dump with more genres or more artists."
+        )
+    return Split(train[np.isin(genres[train], both)], test[np.isin(genres[test], both)], set_aside, left_out)
+
+
+def _held_out_artists(first_artists: np.ndarray, genres: np.ndarray, test_share: float, seed: int) -> np.ndarray:
+    """The artists to hold out: of each genre, in random order, as many as make up `test_share` of its tracks.
+
+    An artist counts for the genre that most of their tracks have. A genre of two artists or more has one on each side.
+    """
+    counts = pd.DataFrame({"artist": first_artists, "genre": genres}).value_counts().reset_index()
+    home = counts.sort_values(["count", "genre"], ascending=[False, True]).drop_duplicates("artist")
+    shuffled = home.sort_values("artist").sample(frac=1, random_state=seed)
+    by_genre = shuffled.groupby("genre")
+    middle = by_genre["count"].cumsum() - shuffled["count"] / 2
+    share = middle / by_genre["count"].transform("sum")
+    place, artists = by_genre.cumcount(), by_genre["artist"].transform("size")
+    held_out = (share < test_share) | (place == 0)
+    return shuffled["artist"][held_out & ((place < artists - 1) | (artists == 1) & (share < test_share))].to_numpy()
+
+
+def _linked(tracks: Tracks, test: np.ndarray) -> np.ndarray:
+    """A flag for each track: shares a credited artist or its audio vector with one of the rows `test`."""
+    credits = tracks.credits
+    held_out_artists = credits["artist"][credits["row"].isin(test)]
+    linked = np.isin(tracks.audio_vectors, tracks.audio_vectors[test])
+    linked[credits["row"][credits["artist"].isin(held_out_artists)]] = True
+    return linked

@@ -26,19 +26,18 @@ T = TypeVar("T")
 # twice among a genre's hits; 25.42 % of the rest are repeats, where an artist is found under a further genre.
 _REPEATED_HITS = 0.1947
 _FURTHER_GENRES = 0.2542
-_FEWEST_HITS, _MOST_HITS = 10, 1_000  # Spotify's search gives no more for one query
-_LONERS = 6  # artists of each genre who are found under no other, so that every genre can be split by artist
+_FEWEST_HITS, _MOST_HITS = 12, 1_000  # Spotify's search gives no more for one query
+_LONERS = 7  # artists of each genre who are found under no other, so that every genre can be split by artist
 
 _TOP_TRACKS = 10
 _SHORT_LISTS = 0.006  # artists with fewer top tracks
 _GUESTS = 0.04  # artists who have a track of another artist, on which they are a guest, among their top tracks
-_FEATURING = 0.06  # tracks that credit a second artist
-_SCENE = 4  # so many artists of a genre play with each other and with nobody else
+_FEATURING = 0.05  # tracks that credit a second artist
 _COVERS = 0.05  # tracks that bear the name of another track of their genre
 _FOREIGN_NAMES = 0.025  # artists who write in another script than their genre does
 # How alike two songs of an artist are (correlation of their normal scores): as in reality, a split that does not keep
 # an artist's songs together flatters the model.
-_ARTIST_LIKENESS = 0.3
+_ARTIST_LIKENESS = 0.25
 _ALBUMS = 4
 
 _UNKNOWN_POPULARITY = 0.04
@@ -237,10 +236,9 @@ class _Artists:
             for genre, other in zip(home.tolist(), foreign.tolist(), strict=True)
         ]
         natives = np.bincount(home, minlength=len(genres))
+        # The next of the genre, in a ring: so nobody is the guest of one artist twice, nor two guests on one track.
         place = _places(natives)
-        within = place % _SCENE
-        scene_size = np.minimum(_SCENE, natives[home] - (place - within))
-        mates = np.arange(number) - within + (within + 1) % scene_size
+        mates = np.arange(number) - place + (place + 1) % natives[home]
         return cls(
             ids=_ids(rng, number),
             home=home,

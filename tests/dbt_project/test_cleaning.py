@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., Completed
     crawl = Dataset("tiny", "sandbox", is_synthetic=True)
     ska, dub = {"genre": "Ska", "artist_name": "The Asked"}, {"genre": "Dub", "artist_name": "Other"}
     with warehouse.connect(path) as connection:
-        first_listing = [
+        first_listing: list[dict[str, Any]] = [
             ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 1 clean
             ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 2 exact repeat of 1
             dub | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 3 repeat in another genre
@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., Completed
             ska | {"track_id": "f", "payload": track("f", "F")},  # 8 energy is text
             ska | {"track_id": "g", "payload": track("g", "G")},  # 9 tempo 0
         ]
-        first_features = [
+        first_features: list[dict[str, Any]] = [
             {"track_id": "a", "payload": features()},
             {"track_id": "b", "payload": features(time_signature=None)},
             {"track_id": "c", "payload": features()},
@@ -63,7 +63,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., Completed
             "audio_features": rows("audio_features", first_features),
             "popularity": rows("popularity", first_popularity),
         })  # fmt: skip
-        second_listing = [
+        second_listing: list[dict[str, Any]] = [
             dub | {"track_id": "a", "payload": track("a", "A (Remastered)", ("x", "X"))},  # 10 renamed
             dub | {"track_id": "h", "payload": track("h", "雪 \"ünï\" 'q'", ("z", "Ż"))},  # 11 clean: later features
             {"genre": None, "track_id": "i", "payload": track("i", "I")},  # 12 without genre
@@ -233,7 +233,9 @@ def test_without_raw_documents_one_sentence_says_what_to_do(
 def test_feature_descriptions_name_the_ranges_of_the_seed() -> None:
     """The seed is where ranges stand: a description that says another one is wrong."""
     project = Path(__file__).parents[2] / "dbt_project"
-    seed = duckdb.sql(f"select feature, minimum, maximum from '{project}/seeds/audio_feature_ranges.csv'").fetchall()
+    seed = duckdb.execute(
+        f"select feature, minimum, maximum from '{project}/seeds/audio_feature_ranges.csv'"
+    ).fetchall()
     text = (project / "models" / "audio_features.md").read_text()
     assert len(seed) == 14
     for feature, minimum, maximum in seed:

@@ -16,7 +16,7 @@ from extract.landing import Dataset, land, rows
 
 pytestmark = pytest.mark.xdist_group("dbt_properties")
 
-BATCHES, BATCH = 500, 14  # hypothesis likes small examples, and repeats them: so several listings an example
+BATCHES, BATCH = 3000, 2
 RULES = {
     "unreadable_document", "missing_audio_features", "invalid_audio_features", "invalid_tempo_or_time_signature",
     "exact_repeat", "track_repeat", "renamed_repeat",
