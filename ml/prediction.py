@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import joblib
 import numpy as np
 import pandas as pd
 import skops.io as sio
@@ -92,7 +93,9 @@ def load(path: Path) -> Model:
 
 def predict_probabilities(model: Model, features: pd.DataFrame) -> np.ndarray:
     """Probabilities (tracks x genres, rows sum to 1) from the columns AUDIO_FEATURES, NaN where unknown."""
-    return np.asarray(model.pipeline.predict_proba(features[AUDIO_FEATURES]))
+    # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
+    with joblib.parallel_config(backend="sequential"):
+        return np.asarray(model.pipeline.predict_proba(features[AUDIO_FEATURES]))
 
 
 def first_genres(model: Model, features: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Belongs here: queries run, files written, and what the page says when something 
 shows (ml/charts/) and how the page looks (ml/templates/).
 """
 
+import html
 import json
 from dataclasses import dataclass
 from importlib import resources
@@ -122,7 +123,10 @@ def _table(connection: duckdb.DuckDBPyConnection, chart: Chart, run_id: str | No
 
 
 def _rendered(chart: Chart, frame: pd.DataFrame, synthetic: bool) -> dict[str, Any]:
-    figures = {choice: json.loads(figure.to_json()) for choice, figure in chart.figures(frame).items()}
+    # Plotly takes some HTML in labels (links among it), so names that come from outside are escaped for it too.
+    texts = frame.select_dtypes(["object", "string"]).columns
+    escaped = frame.assign(**{str(name): frame[name].map(html.escape, na_action="ignore") for name in texts})
+    figures = {html.unescape(choice): json.loads(figure.to_json()) for choice, figure in chart.figures(escaped).items()}
     rows = chart.rows.format(n=chart.count(frame))
     table = frame.head(TABLE_ROWS)
     return {
@@ -133,8 +137,8 @@ def _rendered(chart: Chart, frame: pd.DataFrame, synthetic: bool) -> dict[str, A
         "rows": f"{rows}; synthetic data" if synthetic else rows,
         "choose": chart.choose,
         "choices": list(figures),
-        # "</" would end the script element that holds the figures, whatever a genre is called.
-        "figures": json.dumps(_without_repeats(figures), separators=(",", ":")).replace("</", "<\\/"),
+        # "<" could end the script element that holds the figures, whatever a genre is called.
+        "figures": json.dumps(_without_repeats(figures), separators=(",", ":")).replace("<", "\\u003c"),
         "columns": list(table.columns),
         "cells": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
         "cut": len(frame) - len(table),
