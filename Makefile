@@ -32,12 +32,12 @@ lint: install  ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@PATH="$(CURDIR)/$(BIN):$$PATH" WAREHOUSE_PATH=:memory: $(BIN)/sqlfluff lint --processes 1 dbt_project
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff lint --processes 1 dbt_project
 
 format: install  ## Let ruff and sqlfluff put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@PATH="$(CURDIR)/$(BIN):$$PATH" WAREHOUSE_PATH=:memory: $(BIN)/sqlfluff fix --processes 1 dbt_project
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff fix --processes 1 dbt_project
 
 bench: install  ## Speed, memory and cost, side by side
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

@@ -374,11 +374,11 @@ def _read_error(body: str) -> tuple[str, str | None, bool]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        return " ".join(body.split())[:300] or "(no words)", None, False
+        return " ".join(body.split())[:300] or "no reason given", None, False
     error = document.get("error")
     if isinstance(error, dict):
-        return str(error.get("message") or "(no words)"), error.get("reason"), True
-    return str(document.get("error_description") or error or "(no words)"), None, True
+        return str(error.get("message") or "no reason given"), error.get("reason"), True
+    return str(document.get("error_description") or error or "no reason given"), None, True
 
 
 def _retry_after(response: requests.Response) -> float | None:

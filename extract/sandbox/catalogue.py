@@ -32,7 +32,7 @@ _LONERS = 7  # artists of each genre who are found under no other, so that every
 _TOP_TRACKS = 10
 _SHORT_LISTS = 0.006  # artists with fewer top tracks
 _GUESTS = 0.04  # artists who have a track of another artist, on which they are a guest, among their top tracks
-_FEATURING = 0.05  # tracks that credit a second artist
+_FEATURING = 0.03  # tracks that credit a second artist
 _COVERS = 0.05  # tracks that bear the name of another track of their genre
 _FOREIGN_NAMES = 0.025  # artists who write in another script than their genre does
 # How alike two songs of an artist are (correlation of their normal scores): as in reality, a split that does not keep
@@ -57,6 +57,9 @@ class Documents(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, key: str) -> T:
         return self._build(self._positions[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._positions
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._positions)
@@ -115,7 +118,7 @@ def study_genres() -> list[Genre]:
 def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str] | None = None) -> Catalogue:
     """The catalogue of this seed, with about `listings` listings of the study's genres, or of those named in `only`.
 
-    The same arguments give the same catalogue, document for document. Each genre takes 100 to 10,000 listings; raises
+    The same arguments give the same catalogue, document for document. Each genre takes 120 to 10,000 listings; raises
     `ValueError` for sizes beyond that, and for a genre that is not the study's.
     """
     rng = np.random.default_rng(seed)
@@ -146,7 +149,8 @@ def _hit_counts(genres: Sequence[Genre], listings: int) -> Integers:
     least, wanted, most = _FEWEST_HITS * len(genres), listings / _TOP_TRACKS, _MOST_HITS * len(genres)
     if not least <= wanted <= most:
         raise ValueError(
-            f"{len(genres)} genres hold {least * _TOP_TRACKS:,} to {most * _TOP_TRACKS:,} listings, not {listings:,}"
+            f"{listings:,} listings of {len(genres)} genres: "
+            f"{least * _TOP_TRACKS:,} to {most * _TOP_TRACKS:,} are possible"
         )
     low, high = 0.0, _MOST_HITS / sizes.min()
     for _ in range(60):
@@ -224,17 +228,17 @@ class _Artists:
     home_names: list[str]
     flavours: list[str]
     dice: NDArray[np.uint32]
-    mates: Integers  # whom an artist plays with; the artist's own number where there is nobody
+    mates: Integers  # whom an artist plays with
     popularity: Integers
 
     @classmethod
     def draw(cls, rng: np.random.Generator, genres: Sequence[Genre], home: Integers) -> "_Artists":
         number = home.size
-        foreign = np.where(rng.random(number) < _FOREIGN_NAMES, rng.integers(len(names.FOREIGN), size=number), -1)
-        flavours = [
-            genres[genre].flavour if other < 0 else names.FOREIGN[other]
-            for genre, other in zip(home.tolist(), foreign.tolist(), strict=True)
-        ]
+        flavours = np.where(
+            rng.random(number) < _FOREIGN_NAMES,
+            rng.choice(names.FOREIGN, number),
+            np.array([genre.flavour for genre in genres])[home],
+        ).tolist()
         natives = np.bincount(home, minlength=len(genres))
         # The next of the genre, in a ring: so nobody is the guest of one artist twice, nor two guests on one track.
         place = _places(natives)
@@ -264,9 +268,9 @@ class _Artists:
             "popularity": popularity,
             "synthetic": True,
         }
-        # The field is deprecated: filled, empty, null or not there at all.
-        filled: list[Document] = [{"genres": [self.home_names[artist].lower()]}] * 5
-        return document | [*filled, {"genres": []}, {"genres": []}, {"genres": None}, {}][die // 8 % 9]
+        # A deprecated field: filled (five times in nine), empty (two), null or not there at all.
+        filled, lot = [self.home_names[artist].lower()], die // 8 % 9
+        return document if lot == 8 else document | {"genres": filled if lot < 5 else [] if lot < 7 else None}
 
 
 @dataclass(frozen=True)
@@ -293,7 +297,7 @@ class _Tracks:
         lists = np.where(
             rng.random(everyone.size) < _SHORT_LISTS, rng.integers(3, _TOP_TRACKS, everyone.size), _TOP_TRACKS
         )
-        visiting = (rng.random(everyone.size) < _GUESTS) & (artists.mates != everyone)
+        visiting = rng.random(everyone.size) < _GUESTS
         own = lists - visiting
         owners = np.repeat(everyone, own)
         number = owners.size
@@ -302,12 +306,11 @@ class _Tracks:
         hosts = artists.mates[visitors]
         shared = (np.cumsum(own) - own)[hosts] + rng.integers(own[hosts])
         guests = np.where(rng.random(number) < _FEATURING, artists.mates[owners], -1)
-        guests[guests == owners] = -1
         guests[shared] = visitors
 
         genre_of = artists.home[owners]
         sizes = np.bincount(genre_of, minlength=len(genres))
-        some_track_of_genre = ((np.cumsum(sizes) - sizes)[genre_of] + rng.integers(sizes[genre_of])).astype(np.int64)
+        some_track_of_genre = (np.cumsum(sizes) - sizes)[genre_of] + rng.integers(sizes[genre_of])
         sounds = _draw_sounds(rng, genres, artists.home, owners)
         silent = rng.choice(number, round(number * _SILENT), replace=False)
         for name in ("time_signature", "danceability", "speechiness", "valence"):
@@ -355,10 +358,8 @@ class _Tracks:
             "disc_number": 1,
             "duration_ms": int(self.sounds["duration_ms"][track]),
             "explicit": die % 100 < (45 if self.artists.flavours[owner] == "hip hop" else 6),
-            # No country's: XX is for whoever has none.
-            "external_ids": {
-                "isrc": f"XXS{track // 100_000:02d}{album['release_date'][2:4]}{track % 100_000:05d}",
-            },
+            # XX is no country's code.
+            "external_ids": {"isrc": f"XXS{track // 100_000:02d}{album['release_date'][2:4]}{track % 100_000:05d}"},
             "is_local": False,
             "is_playable": True,
             "name": name,
@@ -377,23 +378,23 @@ class _Tracks:
         if not self.has_features[track]:
             return None
         key = self.ids[track]
-        sounds = {name: column[track].item() for name, column in self.sounds.items() if name != "popularity"}
-        return {
-            # Spotify gives shares with three significant digits, decibels and beats a minute with three decimals.
-            name: value
-            if isinstance(value, int)
-            else round(value, 3)
-            if name in ("loudness", "tempo")
-            else float(f"{value:.3g}")
-            for name, value in sounds.items()
-        } | {
-            "type": "audio_features",
-            "id": key,
-            "uri": f"spotify:track:{key}",
-            "track_href": f"{_API}/tracks/{key}",
-            "analysis_url": f"{_API}/audio-analysis/{key}",
-            "synthetic": True,
-        }
+        values = {name: column[track].item() for name, column in self.sounds.items() if name != "popularity"}
+        # As Spotify rounds: loudness and tempo to three decimals, shares to three significant digits.
+        decimals = {name: round(values[name], 3) for name in ("loudness", "tempo")}
+        shares = {name: float(f"{value:.3g}") for name, value in values.items() if isinstance(value, float)}
+        return (
+            values
+            | shares
+            | decimals
+            | {
+                "type": "audio_features",
+                "id": key,
+                "uri": f"spotify:track:{key}",
+                "track_href": f"{_API}/tracks/{key}",
+                "analysis_url": f"{_API}/audio-analysis/{key}",
+                "synthetic": True,
+            }
+        )
 
     def _title(self, track: int) -> str:
         return names.title(self.artists.flavours[self.owners[track]], self.dice[track].tolist())

@@ -91,14 +91,22 @@ def blend(profiles: Mapping[str, Profile], weights: Mapping[str, float]) -> Prof
     )
 
 
+def read(dump: Path) -> pd.DataFrame:
+    """The columns of a dump that are profiled. Raises `ProfileError` where it is no CSV file or lacks one."""
+    try:
+        songs = pd.read_csv(dump)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{dump} is not a CSV file: {error}") from error
+    if missing := sorted({_GENRE, *FEATURES} - set(songs.columns)):
+        raise ProfileError(f"{dump} lacks {', '.join(missing)}; it has {', '.join(map(str, songs.columns))}")
+    return songs[[_GENRE, *FEATURES]]
+
+
 def compute(songs: pd.DataFrame) -> dict[str, Any]:
     """The figures of every `track_genre` in `songs`, rounded, as profiles.json keeps them.
 
-    Repeated rows count once, and songs whose tempo or time signature Spotify did not find (zero) not at all. Raises
-    `ProfileError` for missing columns.
+    Repeated rows count once, and songs whose tempo or time signature Spotify did not find (zero) not at all.
     """
-    if missing := sorted({_GENRE, *FEATURES} - set(songs.columns)):
-        raise ProfileError(f"columns missing: {', '.join(missing)}; found: {', '.join(map(str, songs.columns))}")
     songs = songs[[_GENRE, *FEATURES]].dropna().drop_duplicates()
     songs = songs[(songs["tempo"] > 0) & (songs["time_signature"] > 0)]
     upper = np.triu_indices(len(FEATURES), k=1)
@@ -143,22 +151,24 @@ def load() -> dict[str, Profile]:
 
 
 def main(
-    dumps: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV files, Kaggle 114-genre layout")
-    ],
-    output: Annotated[Path, typer.Option(help="the figures, as JSON")] = Path(__file__).with_name(_FILE),
+    dumps: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="in the Kaggle 114-genre layout")],
 ) -> None:
-    """Compute the figures from dumps in the Kaggle 114-genre layout, and write them."""
+    """Compute the figures from dumps, and write them to profiles.json beside this file."""
     try:
-        genres = compute(pd.concat([pd.read_csv(dump) for dump in dumps]))
-    except (ProfileError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise typer.BadParameter(f"{', '.join(map(str, dumps))}: {error}") from error
+        genres = compute(pd.concat([read(dump) for dump in dumps]))
+    except ProfileError as error:
+        raise typer.BadParameter(str(error)) from error
+    Path(__file__).with_name(_FILE).write_text(to_json(genres), "utf-8")
+    typer.echo(f"{_FILE}: {len(genres)} genres, {sum(figure['songs'] for figure in genres.values())} songs")
+
+
+def to_json(genres: Mapping[str, Any]) -> str:
+    """The text of profiles.json: a line a genre."""
     about = "Aggregated figures of the Kaggle 114-genre track set, computed by extract/sandbox/profiles.py"
-    lines = ",\n".join(
-        f"{json.dumps(genre)}:{json.dumps(figure, separators=(',', ':'))}" for genre, figure in genres.items()
+    lines = (
+        f"{json.dumps(genre)}:{json.dumps(figure, separators=(',', ':'))}" for genre, figure in sorted(genres.items())
     )
-    output.write_text(f'{{"about":{json.dumps(about)},"genres":{{\n{lines}\n}}}}\n', "utf-8")
-    typer.echo(f"{len(genres)} genres, {sum(figure['songs'] for figure in genres.values())} songs -> {output}")
+    return f'{{"about":{json.dumps(about)},"genres":{{\n' + ",\n".join(lines) + "\n}}\n"
 
 
 if __name__ == "__main__":

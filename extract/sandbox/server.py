@@ -161,7 +161,7 @@ class SandboxServer:
         self.address = address
         self.seen: list[Seen] = []
         self._faults: list[tuple[Fault, Counter[str]]] = []
-        self._tokens: dict[str, tuple[str | None, float]] = {}  # token: client, end of life
+        self.tokens: dict[str, tuple[str | None, float]] = {}  # token: client, end of life
         self._granted: dict[str, list[float]] = {}  # client: arrivals that were let through
         self._grown: dict[str, list[str]] = {}
         self.artist_text = lru_cache(maxsize=None)(self._artist_text)
@@ -269,7 +269,7 @@ class SandboxServer:
         self.seen.append(seen)
         fault = self._fault(endpoint)
         if fault.revoke_tokens:
-            self._tokens.clear()
+            self.tokens.clear()
         if fault.delay:
             await asyncio.sleep(fault.delay)
         try:
@@ -333,14 +333,14 @@ class SandboxServer:
         if b"grant_type=client_credentials" not in body:
             return client, JSONResponse({"error": "unsupported_grant_type", "error_description": ""}, 400)
         token = secrets.token_urlsafe(32)
-        self._tokens[token] = client, time.monotonic() + self.token_seconds
+        self.tokens[token] = client, time.monotonic() + self.token_seconds
         return client, JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})
 
     def _admit(self, request: Request, seen: Seen) -> None:
         """Check token, pace and tier, in this order."""
         if seen.service == "spotify":
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            client, dies_at = self._tokens.get(token, (None, 0.0))
+            client, dies_at = self.tokens.get(token, (None, 0.0))
             if client is None:
                 raise _Failure(401, "Invalid access token")
             if time.monotonic() >= dies_at:
