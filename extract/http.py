@@ -314,13 +314,14 @@ class Policy:
 
     def _sleep(self, why: str, seconds: float) -> None:
         """Wait, and count down where a person would notice."""
-        started = self._clock()
-        while (done := self._clock() - started) < seconds:
+        until = self._clock() + seconds
+        shown = math.ceil(seconds)
+        while (left := until - self._clock()) > 0:
             if seconds >= 1:
-                self._progress(why, int(done), math.ceil(seconds))
-            self._sleep_for(min(1.0, seconds - done))
+                self._progress(why, int(seconds - left), shown)
+            self._sleep_for(min(1.0, left))
         if seconds >= 1:
-            self._progress(why, math.ceil(seconds), math.ceil(seconds))
+            self._progress(why, shown, shown)
         self._waited += seconds
 
 

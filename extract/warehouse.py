@@ -97,8 +97,7 @@ def publish(warehouse: Path, published: Path) -> int:
             )  # fmt: skip
         except subprocess.CalledProcessError as error:
             unfinished.unlink(missing_ok=True)
-            raise OSError(
-                f"Could not copy {warehouse} to {published}: {error.stderr.strip().splitlines()[-1]}"
-            ) from error
+            reason = (error.stderr.strip() or str(error)).splitlines()[-1]  # a process that was killed says nothing
+            raise OSError(f"Could not copy {warehouse} to {published}: {reason}") from error
     unfinished.replace(published)
     return published.stat().st_size

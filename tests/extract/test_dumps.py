@@ -459,7 +459,8 @@ def as_semicolons(path: Path) -> Path:
 
 def as_parquet(path: Path) -> Path:
     target = path.with_name("songs.parquet")
-    duckdb.sql(f"copy (select * from read_csv('{path}')) to '{target}'")
+    # Text as bytes, as some writers leave it.
+    duckdb.sql(f"copy (select * replace (encode(song_name) as song_name) from read_csv('{path}')) to '{target}'")
     return target
 
 

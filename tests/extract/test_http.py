@@ -71,7 +71,9 @@ def clock() -> Clock:
 
 def test_elements_are_verbatim() -> None:
     """Guards against documents that are written anew: other number formats, other escapes, other spaces."""
-    text = ' {"a": {"items": 1}, "artists" : {"next":null,"items" : [ {"x": 1.10,"y":"\\u00e9\\ud83d"} ,null, [1, 2] ] } } '
+    text = (
+        ' {"a":{"items": 1}, "artists" : {"next":null,"items" : [ {"x": 1.10,"y":"\\u00e9\\ud83d"} ,null, [1, 2] ] }} '
+    )
     assert array_elements(text, "artists", "items") == [
         Element({"x": 1.1, "y": "é\ud83d"}, '{"x": 1.10,"y":"\\u00e9\\ud83d"}'),
         Element(None, "null"),
@@ -238,18 +240,15 @@ def test_the_jitter_is_full_and_grows(clock: Clock) -> None:
     """Guards against all clients coming back at one moment: each wait is anything from 0 to a doubling bound."""
     bounds: list[list[float]] = [[], [], []]
     for _ in range(200):
-        clock.slept = []
-        before = clock.now
-        moments = []
+        moments: list[float] = []
+        statuses = iter((503, 503, 503, 200))
 
-        def ask(
-            answers: Iterator[int] = iter((503, 503, 503, 200)), moments: list[float] = moments
-        ) -> requests.Response:
+        def ask(moments: list[float] = moments, statuses: Iterator[int] = statuses) -> requests.Response:
             moments.append(clock.now)
-            return response(next(answers))
+            return response(next(statuses))
 
         policy(clock, backoff_seconds=2).send(ask, CALL, "GET /things")
-        for waits, earlier, later in zip(bounds, [before, *moments[1:]], moments[1:], strict=False):
+        for waits, earlier, later in zip(bounds, moments, moments[1:], strict=False):
             waits.append(later - earlier)
     for waits, bound in zip(bounds, (2, 4, 8), strict=True):
         assert max(waits) <= bound
