@@ -318,7 +318,7 @@ class Policy:
         shown = math.ceil(seconds)
         while (left := until - self._clock()) > 0:
             if seconds >= 1:
-                self._progress(why, int(seconds - left), shown)
+                self._progress(why, shown - math.ceil(left), shown)
             self._sleep_for(min(1.0, left))
         if seconds >= 1:
             self._progress(why, shown, shown)

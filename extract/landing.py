@@ -186,12 +186,6 @@ def use(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     connection.execute("update raw.datasets set is_active = (dataset = $1) where is_active <> (dataset = $1)", [name])
 
 
-def is_landed(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether a dataset of that name has been landed."""
-    create_raw_tables(connection)
-    return connection.execute("select 1 from raw.datasets where dataset = ?", [name]).fetchone() is not None
-
-
 def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
     """The active dataset, or None where nothing was landed."""
     create_raw_tables(connection)

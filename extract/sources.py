@@ -1,90 +1,99 @@
-"""What a source's name means: the sandbox, the path of a dump, or a published dump's name.
+"""What a source's name means: the sandbox, Spotify, the path of a dump, or a published dump's name.
 
-Belongs here: the choice, and what it landed. Not here: how each is read (dumps.py, fetch.py).
+Belongs here: the choice, and what it landed. Not here: how each is read (crawl.py, dumps.py, fetch.py).
 """
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from extract import landing, warehouse
+from extract.crawl import CrawlReport, Refresh, crawl
 from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.landing import Dataset
 from extract.progress import Progress, ignore
 from extract.sandbox.catalogue import build_catalogue
+from extract.sandbox.server import SANDBOX, serve
+from extract.settings import CrawlError, Settings
 
-SANDBOX = Dataset("sandbox", "sandbox", is_synthetic=True)
+CRAWLED = ("sandbox", "spotify")
+LOCAL_SANDBOX = Dataset("local-sandbox", "sandbox", is_synthetic=True)
+
+
+@dataclass(frozen=True)
+class CrawlOptions:
+    """What of a crawl is asked for: genres (None: the study's 132), a refresh, and changes to `Settings`' defaults."""
+
+    genres: Sequence[str] | Mapping[str, int | None] | None = None
+    refresh: Refresh | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def crawl_options(
+    *, genres: Sequence[str] | Mapping[str, int | None] = (), refresh: str = "", **settings: Any
+) -> CrawlOptions:
+    """Options as people give them: no genres are all, an empty refresh is none, a setting of None is its default.
+
+    Raises `CrawlError` for a refresh that is neither `popularity` nor `all`.
+    """
+    if refresh not in ("", "popularity", "all"):
+        raise CrawlError(f"refresh is {refresh!r}; give popularity or all, or leave it out.")
+    given = {name: value for name, value in settings.items() if value is not None}
+    return CrawlOptions(genres or None, refresh or None, given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What the warehouse now holds of the active dataset: `rows` a raw table, and a sentence on how it came."""
+    """What the warehouse now holds of the active dataset: `rows` a raw table, and a sentence on how it came.
+
+    `report` is the crawl's, None where a dump was imported.
+    """
 
     dataset: Dataset
     rows: dict[str, int]
     note: str
+    report: CrawlReport | None = None
 
 
-def extract(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> Extraction:
+def extract(
+    source: str, warehouse_file: Path, *, options: CrawlOptions | None = None, progress: Progress = ignore
+) -> Extraction:
     """Land what `source` has and the warehouse has not, make it the active dataset, and say what is there.
 
-    `source` is `sandbox`, the path of a dump, a published dump's name, or `auto`: the active dataset, or
-    the sandbox where nothing was landed yet.
+    `source` is `sandbox`, `spotify`, the path of a dump, a published dump's name, or `auto`: the active dataset, or
+    the sandbox where nothing was landed yet. `options` are for crawls. Raises what `crawl`, `import_dump` and `fetch`
+    raise.
     """
     if source == "auto":
         with warehouse.connect(warehouse_file) as connection:
             active = landing.active_dataset(connection) or SANDBOX
-        if active.source != SANDBOX.source:
+        if active.source not in CRAWLED or active.name == LOCAL_SANDBOX.name:
             return _extraction(warehouse_file, f"{active.source} was landed before; nothing to do")
         source = active.source
-    if source == "sandbox":
-        note = _land_sandbox(warehouse_file, progress)
-    else:
-        report = import_or_fetch(source, warehouse_file, progress=progress)
-        note = "landed before; nothing changed" if report.already_landed else f"imported, {report.layout} layout"
+    if source in CRAWLED:
+        report = _crawl(source, warehouse_file, options or CrawlOptions(), progress)
+        return _extraction(
+            warehouse_file, " ".join(report.notes) or f"crawled with {report.requests:,} requests", report
+        )
+    imported = import_or_fetch(source, warehouse_file, progress=progress)
+    note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
     return _extraction(warehouse_file, note)
 
 
-def _land_sandbox(warehouse_file: Path, progress: Progress) -> str:
-    """The synthetic catalogue, as a crawl of it would land it: genre by genre, artist by artist, track by track."""
-    with warehouse.connect(warehouse_file) as connection:
-        if landing.is_landed(connection, SANDBOX.name):
-            landing.use(connection, SANDBOX.name)
-            return "landed before; nothing changed"
-    progress("building the synthetic catalogue", 0, None)
-    catalogue = build_catalogue()
-    artists, tracks = [], []
-    for done, (genre, hits) in enumerate(catalogue.hits.items()):
-        progress("extract", done, len(catalogue.hits))
-        for artist_id in hits:
-            artist = catalogue.artists[artist_id]
-            artists.append({"genre": genre, "artist_id": artist_id, "payload": json.dumps(artist)})
-            tracks += [
-                {
-                    "genre": genre,
-                    "artist_id": artist_id,
-                    "artist_name": artist["name"],
-                    "track_id": track_id,
-                    "payload": json.dumps(catalogue.tracks[track_id]),
-                }
-                for track_id in catalogue.top_tracks[artist_id]
-            ]
-    features = [
-        {
-            "track_id": track_id,
-            "payload": json.dumps(document) if (document := catalogue.audio_features[track_id]) else None,
-        }
-        for track_id in dict.fromkeys(row["track_id"] for row in tracks)
-    ]
-    documents = {
-        "artists": landing.rows("artists", artists),
-        "tracks": landing.rows("tracks", [row | {"listing_id": place} for place, row in enumerate(tracks, start=1)]),
-        "audio_features": landing.rows("audio_features", features),
-    }
-    with warehouse.connect(warehouse_file) as connection:
-        landing.land(connection, SANDBOX, documents)
-    return "the synthetic catalogue, landed without a server"
+def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:
+    """Crawl Spotify, or the sandbox: the same crawl of a server on this machine, started for it."""
+    if source == "spotify":
+        settings = Settings.from_environment(**options.settings)
+        if urlsplit(settings.api_address).hostname in ("127.0.0.1", "localhost", "::1"):
+            # `song-genres sandbox` stands in for Spotify there: what it gives is made up, and labelled so.
+            settings = replace(settings, dataset=LOCAL_SANDBOX)
+        return crawl(settings, warehouse_file, genres=options.genres, refresh=options.refresh, progress=progress)
+    with serve(build_catalogue()) as sandbox:
+        settings = sandbox.settings(**options.settings)
+        return crawl(settings, warehouse_file, genres=options.genres, refresh=options.refresh, progress=progress)
 
 
 def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> ImportReport:
@@ -94,8 +103,8 @@ def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = i
     return import_dump(Path(source), warehouse_file, progress=progress)
 
 
-def _extraction(warehouse_file: Path, note: str) -> Extraction:
+def _extraction(warehouse_file: Path, note: str, report: CrawlReport | None = None) -> Extraction:
     with warehouse.connect(warehouse_file) as connection:
         dataset = landing.active_dataset(connection)
         assert dataset is not None, "a source that landed nothing must have raised"
-        return Extraction(dataset, landing.count_rows(connection, dataset.name), note)
+        return Extraction(dataset, landing.count_rows(connection, dataset.name), note, report)

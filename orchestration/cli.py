@@ -9,17 +9,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import duckdb
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from extract import landing, warehouse
+from extract.crawl import CrawlSuspended
 from extract.dumps import DumpError, import_dump
 from extract.fetch import FetchError
+from extract.settings import CrawlError, read_genres
 from extract.sources import import_or_fetch
 
 app = typer.Typer(
@@ -31,6 +41,8 @@ console = Console()
 errors = Console(stderr=True)
 
 SONGS_SHOWN = 20
+SUSPENDED = 75
+"""The exit code of a crawl that stopped in good order: sysexits' EX_TEMPFAIL, try again later."""
 STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
@@ -66,6 +78,8 @@ def _screen_progress() -> Iterator[ScreenProgress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=errors, transient=True) as progress:
         yield ScreenProgress(progress)
@@ -78,7 +92,11 @@ def _plain_errors() -> Iterator[None]:
 
     try:
         yield
+    except CrawlSuspended as suspended:
+        errors.print(f"[yellow bold]Suspended:[/] {suspended}", highlight=False, soft_wrap=True)
+        raise typer.Exit(SUSPENDED) from suspended
     except (
+        CrawlError,
         DumpError,
         FetchError,
         landing.UnknownDataset,
@@ -90,16 +108,55 @@ def _plain_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+Source = Annotated[
+    str,
+    typer.Option(
+        "--input", "-i", help="sandbox, spotify, the path of a dump, or a published dump's name (tidytuesday)."
+    ),
+]
+Genres = Annotated[
+    list[str] | None, typer.Option("--genre", "-g", help="A genre to crawl; repeat it. Without it, the study's 132.")
+]
+GenresFile = Annotated[
+    Path | None, typer.Option("--genres", help="A file of genres, one a line, with a limit of hits after a comma.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="The most search hits of a genre, 1 to 1,000.")]
+RefreshOption = Annotated[str, typer.Option("--refresh", help="popularity or all: ask anew, as new rows.")]
+Pace = Annotated[
+    int | None, typer.Option("--requests-per-window", help="The most requests in any 30 s [Spotify: 150].")
+]
+BudgetOption = Annotated[
+    int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
+]
+MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
+
+
+def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **settings: Any) -> dict[str, Any]:
+    """What the options of a crawl say, as `orchestration.assets.extract.ExtractConfig` takes it."""
+    found: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    limits: dict[str, int | None] = dict.fromkeys(genres or [])
+    if file:
+        limits |= read_genres(file)
+    return found | {"source": source, "genres": limits}
+
+
 @app.command()
 def run(
-    source: Annotated[
-        str,
-        typer.Option(
-            "--input", "-i", help="sandbox, spotify, the path of a dump, or a published dump's name (tidytuesday)."
-        ),
-    ] = "sandbox",
+    source: Source = "sandbox",
+    genres: Genres = None,
+    genres_file: GenresFile = None,
+    limit: Limit = None,
+    refresh: RefreshOption = "",
+    requests_per_window: Pace = None,
+    request_budget: BudgetOption = None,
+    max_wait: MaxWait = None,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
+    with _plain_errors():
+        config = _crawl_config(
+            source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
+            requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
+        )  # fmt: skip
     with console.status("Starting Dagster and dbt …"):
         import dagster as dg
 
@@ -116,7 +173,7 @@ def run(
             result = job.execute_in_process(
                 instance=instance,
                 run_config={
-                    "ops": {"raw_documents": {"config": {"source": source}}},
+                    "ops": {"raw_documents": {"config": config}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
             )
@@ -165,6 +222,73 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
     table.add_row("database", str(warehouse.published_path()))
     table.add_row("report", "reports/index.html")
     console.print(table)
+
+
+@app.command()
+def extract(
+    source: Source = "sandbox",
+    genres: Genres = None,
+    genres_file: GenresFile = None,
+    limit: Limit = None,
+    refresh: RefreshOption = "",
+    requests_per_window: Pace = None,
+    request_budget: BudgetOption = None,
+    max_wait: MaxWait = None,
+) -> None:
+    """Land a source's documents and nothing more; a stopped crawl goes on with the same command."""
+    from extract.sources import crawl_options
+    from extract.sources import extract as extract_source
+
+    with _plain_errors():
+        config = _crawl_config(
+            source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
+            requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
+        )  # fmt: skip
+        with _screen_progress() as progress:
+            extraction = extract_source(
+                config.pop("source"), warehouse.warehouse_path(), options=crawl_options(**config), progress=progress
+            )
+    label = " (synthetic)" if extraction.dataset.is_synthetic else ""
+    table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
+    for name, rows in extraction.rows.items():
+        table.add_row(f"raw.{name}", f"{rows:,} rows{label}")
+    if extraction.report:
+        table.add_section()
+        table.add_row("requests of this run", f"{extraction.report.requests:,}, {extraction.report.retries:,} retries")
+        table.add_row("waited", f"{extraction.report.waited_seconds:.1f} s")
+        table.add_row("unusable answers", f"{extraction.report.unusable:,} (kept in raw.unusable_responses)")
+    console.print(table)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8750,
+    tier: Annotated[str, typer.Option(help="extended or development: what Spotify gives the app.")] = "extended",
+    requests_per_window: Annotated[int, typer.Option(help="The rate limit: requests in any 30 s.")] = 150,
+    listings: Annotated[int, typer.Option(help="The size of the synthetic catalogue.")] = 25_000,
+) -> None:
+    """Serve the synthetic catalogue as Spotify and ReccoBeats would, on this machine only, until interrupted."""
+    from extract.sandbox.catalogue import build_catalogue
+    from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, SandboxServer, run_server
+
+    def announce(server: SandboxServer) -> None:
+        console.print(f"The sandbox (synthetic data, {tier} tier) answers at {server.address}. Crawl it with:")
+        console.print(
+            f"  SPOTIFY_CLIENT_ID={CLIENT_ID} SPOTIFY_CLIENT_SECRET={CLIENT_SECRET} "
+            f"SPOTIFY_ACCOUNTS_ADDRESS={server.address} SPOTIFY_API_ADDRESS={server.address}/v1 "
+            f"RECCOBEATS_ADDRESS={server.address}/reccobeats/v1 song-genres extract --input spotify",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    try:
+        run_server(
+            build_catalogue(listings=listings), port=port, tier=tier, requests_per_window=requests_per_window,
+            announce=announce,
+        )  # fmt: skip
+    except (KeyError, ValueError, OSError) as error:
+        errors.print(f"[red bold]Error:[/] The sandbox cannot be served: {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 @app.command(name="import")

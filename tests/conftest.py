@@ -33,8 +33,8 @@ def _shared(name: str) -> Path:
 def songs_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dump in the study's own layout: 3 genres x 30 artists x 4 songs, made up, and 4 rows that cleaning takes.
 
-    360 good songs; then an exact repeat of the first, the first again under another genre, one of tempo 0, and one whose
-    energy is text. So: 364 listings, 360 clean tracks.
+    360 good songs; then an exact repeat of the first, the first again under another genre, one of tempo 0, and one
+    whose energy is text. So: 364 listings, 360 clean tracks.
     """
     path = tmp_path_factory.mktemp("dump") / "songs.csv"
     draw = random.Random(1)

@@ -97,18 +97,15 @@ def test_predict_scores_a_csv_and_writes_one(finished: tuple[Path, str], songs_c
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda path: None, "does not exist"),
-        (lambda path: path.write_text(""), "empty"),
-        (lambda path: path.write_text("a,b\n1,2\n"), "--map"),
-    ],
+    ("content", "words"),
+    [(None, "does not exist"), ("", "empty"), ("a,b\n1,2\n", "--map")],
     ids=["missing", "empty", "unknown columns"],
 )
-def test_bad_input_is_told_in_a_sentence(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_bad_input_is_told_in_a_sentence(content: str | None, words: str, tmp_path: Path) -> None:
     """Guards against tracebacks for what a user can cause."""
     path = tmp_path / "bad.csv"
-    make(path)
+    if content is not None:
+        path.write_text(content)
     result = song_genres("import", str(path), cwd=tmp_path)
     assert result.returncode == 1
     assert words in result.stderr

@@ -11,11 +11,10 @@ runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WAREHOUSE_PATH", raising=False)
     monkeypatch.delenv("PUBLISHED_PATH", raising=False)
-    return tmp_path
 
 
 def test_using_an_unknown_dataset_names_those_that_there_are() -> None:
@@ -33,7 +32,7 @@ def test_reading_without_a_database_says_how_to_make_one() -> None:
     assert "make run" in result.stderr
 
 
-def test_a_mapping_without_an_equals_sign_is_refused_with_an_example(empty_folder: Path) -> None:
+def test_a_mapping_without_an_equals_sign_is_refused_with_an_example() -> None:
     """Guards against a mistyped --map that would be ignored."""
     result = runner.invoke(app, ["import", "x.csv", "--map", "genre"])
     assert result.exit_code == 2
