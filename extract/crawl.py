@@ -49,8 +49,12 @@ Answer = TypeVar("Answer")
 _ID = re.compile(r"[0-9A-Za-z]+")
 _MOST_UNUSABLE_IN_A_ROW = 3
 
+# What each closed endpoint says about others, and what is done instead. Large pages are refused in development mode
+# alone, where the rest is closed as well: no request need be spent on finding that out.
+_CLOSED_WITH = {"large pages": ("top-tracks", "tracks", "audio-features")}
 _INSTEAD = {
-    "large pages": f"pages of {spotify.SMALL_PAGE} are asked for, as in development mode",
+    "large pages": "this is development mode: tracks come from track search, at most 1,000 a genre, and audio features "
+    "and popularity from ReccoBeats",
     "top-tracks": "tracks come from track search, at most 1,000 a genre",
     "audio-features": "they come from ReccoBeats",
     "tracks": "popularity comes from ReccoBeats",
@@ -499,10 +503,10 @@ class _Crawl:
 
     def _remember(self, closed: EndpointClosed) -> None:
         """Take the other way from now on, in later runs too, and say so."""
-        for endpoint in {"large pages": ("large pages", "top-tracks")}.get(closed.endpoint, (closed.endpoint,)):
+        for endpoint in (closed.endpoint, *_CLOSED_WITH.get(closed.endpoint, ())):
             self.state.closed[endpoint] = closed.message
             self._keep(_Unit([_done("closed", endpoint, closed.message)]))
-        self.notes.append(f"{closed}. So {_INSTEAD[closed.endpoint]}.")
+        self.notes.append(f"{closed} So {_INSTEAD[closed.endpoint]}.")
         _log.warning(self.notes[-1])
 
     def _keep(self, unit: _Unit) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -104,15 +105,19 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"comment on table raw.{table} is '{comment}'")
 
 
+@cache
+def _schema(table: str) -> pa.Schema:
+    with duckdb.connect() as scratch:
+        scratch.execute(f"create table {table} ({_DDL[table]})")
+        return scratch.table(table).arrow().schema
+
+
 def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Records as an Arrow table for `land`; a key that a record lacks is NULL.
 
     `table` names the raw table, so that a column that is NULL throughout still has its type.
     """
-    records = list(records)
-    with duckdb.connect() as scratch:
-        scratch.execute(f"create table {table} ({_DDL[table]})")
-        schema = scratch.table(table).arrow().schema
+    records, schema = list(records), _schema(table)
     names = [name for name in schema.names if any(name in record for record in records)]
     return pa.table(
         {name: pa.array([record.get(name) for record in records], type=schema.field(name).type) for name in names}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from extract import landing, warehouse
 from extract.crawl import CrawlReport, Refresh, crawl
-from extract.dumps import ImportReport, import_dump
+from extract.dumps import DumpError, ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.landing import Dataset
 from extract.progress import Progress, ignore
@@ -100,6 +100,11 @@ def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = i
     """Import the dump at the path `source`, or the published dump of that name, downloaded where it must be."""
     if source in PUBLISHED_DUMPS and not Path(source).exists():
         return import_dump(fetch(source, progress=progress), warehouse_file, name=source, progress=progress)
+    if not Path(source).exists() and not Path(source).suffix:
+        raise DumpError(
+            f"{source!r} is neither a file nor a name we know. Names: {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. "
+            "Else give the path of a CSV (also .gz), Parquet or JSON-lines file."
+        )
     return import_dump(Path(source), warehouse_file, progress=progress)
 
 

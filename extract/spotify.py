@@ -32,7 +32,7 @@ class EndpointClosed(CrawlError):
     """Spotify does not give the app this: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
 
     def __init__(self, endpoint: str, message: str) -> None:
-        super().__init__(f"Spotify has closed {endpoint} to this app: {message}")
+        super().__init__(f"Spotify has closed {endpoint} to this app ({message}).")
         self.endpoint = endpoint
         self.message = message
 

@@ -16,11 +16,15 @@ LOCK_WAIT_SECONDS = 30.0
 STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
 
 
-class WarehouseLocked(RuntimeError):
+class WarehouseError(RuntimeError):
+    """The database cannot be used; the message says why and what to do."""
+
+
+class WarehouseLocked(WarehouseError):
     """Another process holds the database file, and kept it for as long as we were willing to wait."""
 
 
-class WarehouseMissing(RuntimeError):
+class WarehouseMissing(WarehouseError):
     """There is no database file where one was to be read."""
 
 
@@ -44,7 +48,8 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
     DuckDB lets one process write a file, and then no other may read it. So hold the connection as briefly as
     possible: fetch first, connect only to write. Waits up to `wait` seconds for another process to let go.
 
-    Raises `WarehouseMissing` (reading a file that is not there) or `WarehouseLocked`.
+    Raises `WarehouseMissing` (reading a file that is not there), `WarehouseLocked`, or `WarehouseError` for a file that
+    is no database.
     """
     if read_only and not path.exists():
         raise WarehouseMissing(f"There is no database at {path}. Make one with `make run`.")
@@ -62,7 +67,10 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
         )
     except duckdb.IOException as error:
         if not _is_lock_conflict(error):
-            raise
+            raise WarehouseError(
+                f"{path} cannot be opened as a DuckDB database. Move it away, or name another file with WAREHOUSE_PATH "
+                f"or PUBLISHED_PATH. DuckDB says: {error}"
+            ) from error
         raise WarehouseLocked(
             f"{path} is in use by another process, and still was after {wait:.0f} s. Wait for the other run to end, or "
             f"close the program that has it open (readers should open {published_path()}). DuckDB says: {error}"

@@ -100,8 +100,7 @@ def _plain_errors() -> Iterator[None]:
         DumpError,
         FetchError,
         landing.UnknownDataset,
-        warehouse.WarehouseLocked,
-        warehouse.WarehouseMissing,
+        warehouse.WarehouseError,
         ModelError,
     ) as error:
         errors.print(f"[red bold]Error:[/] {error}", highlight=False, soft_wrap=True)

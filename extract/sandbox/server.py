@@ -118,7 +118,9 @@ class Seen:
     status: int | None = None
 
 
-class _Failure(Exception):
+class Failure(Exception):
+    """An answer of 4xx, in the shape of Spotify's errors."""
+
     def __init__(self, status: int, message: str | None, headers: Mapping[str, str] | None = None) -> None:
         error: dict[str, Any] = {"status": status} if message is None else {"status": status, "message": message}
         super().__init__(message)
@@ -284,9 +286,9 @@ class SandboxServer:
                 self._admit(request, seen)
                 text = answer(request)
                 if fault.edit:
-                    text = json.dumps(fault.edit(json.loads(text)), ensure_ascii=False)
+                    text = json.dumps(fault.edit(json.loads(text)))  # escaped: it may hold what UTF-8 cannot
                 response = _text(text, headers=fault.headers)
-        except _Failure as failure:
+        except Failure as failure:
             response = failure.response
         if fault.grow:
             self._grow(request)
@@ -342,33 +344,33 @@ class SandboxServer:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             client, dies_at = self.tokens.get(token, (None, 0.0))
             if client is None:
-                raise _Failure(401, "Invalid access token")
+                raise Failure(401, "Invalid access token")
             if time.monotonic() >= dies_at:
-                raise _Failure(401, "The access token expired")
+                raise Failure(401, "The access token expired")
             seen.client = client
         if self.requests_per_window is not None:
             granted = self._granted.setdefault(seen.client or seen.service, [])
             granted[:] = [moment for moment in granted if moment > seen.arrived - self.window_seconds]
             if len(granted) >= self.requests_per_window:
                 seconds = math.ceil(granted[0] + self.window_seconds - seen.arrived)
-                raise _Failure(429, "API rate limit exceeded", {"Retry-After": str(max(seconds, 1))})
+                raise Failure(429, "API rate limit exceeded", {"Retry-After": str(max(seconds, 1))})
             granted.append(seen.arrived)
         if seen.service == "spotify" and seen.endpoint in self.tier.closed:
-            raise _Failure(403, None)
+            raise Failure(403, None)
 
     # Spotify's Web API
 
     def _search(self, request: Request) -> str:
         kind = request.query_params.get("type", "")
         if kind not in ("artist", "track"):
-            raise _Failure(400, "Bad search type field")
+            raise Failure(400, "Bad search type field")
         limit = _whole(request, "limit", self.tier.default_page, 1, self.tier.page)
         offset = _whole(request, "offset", 0, 0, MOST_HITS - 1)
         if offset + limit > MOST_HITS:
-            raise _Failure(400, "Invalid offset")
+            raise Failure(400, "Invalid offset")
         found = _GENRE.fullmatch(request.query_params.get("q", ""))
         if found is None:
-            raise _Failure(400, "No search query")
+            raise Failure(400, "No search query")
         ids = self._found(kind, found[1])[:MOST_HITS]
         text = self.artist_text if kind == "artist" else self.track_text
         following = request.url.include_query_params(offset=offset + limit, limit=limit)
@@ -401,7 +403,7 @@ class SandboxServer:
     def _top_tracks(self, request: Request) -> str:
         artist_id = request.path_params["id"]
         if artist_id not in self.catalogue.artists:
-            raise _Failure(404, "Resource not found")
+            raise Failure(404, "Resource not found")
         return _array("tracks", [self.track_text(key) for key in self.catalogue.top_tracks.get(artist_id, [])])
 
     def _artist(self, request: Request) -> str:
@@ -423,7 +425,7 @@ class SandboxServer:
 
     def _one(self, request: Request, known: Mapping[str, Any], text: Callable[[str], str]) -> str:
         if request.path_params["id"] not in known:
-            raise _Failure(404, "Resource not found")
+            raise Failure(404, "Resource not found")
         return text(request.path_params["id"])
 
     def _artist_text(self, artist_id: str) -> str:
@@ -509,18 +511,18 @@ def _array(name: str, texts: Sequence[str]) -> str:
 def _ids(request: Request, most: int) -> list[str]:
     ids = [key for key in request.query_params.get("ids", "").split(",") if key]
     if not ids:
-        raise _Failure(400, "Missing required parameter: ids")
+        raise Failure(400, "Missing required parameter: ids")
     if len(ids) > most:
-        raise _Failure(400, "Too many ids requested")
+        raise Failure(400, "Too many ids requested")
     if not all(re.fullmatch(r"[0-9A-Za-z]+", key) for key in ids):
-        raise _Failure(400, "Invalid base62 id")
+        raise Failure(400, "Invalid base62 id")
     return ids
 
 
 def _whole(request: Request, name: str, default: int, least: int, most: int) -> int:
     text = request.query_params.get(name, str(default))
     if not text.isdecimal() or not least <= int(text) <= most:
-        raise _Failure(400, f"Invalid {name}")
+        raise Failure(400, f"Invalid {name}")
     return int(text)
 
 

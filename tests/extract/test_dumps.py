@@ -459,8 +459,10 @@ def as_semicolons(path: Path) -> Path:
 
 def as_parquet(path: Path) -> Path:
     target = path.with_name("songs.parquet")
-    # Text as bytes, as some writers leave it.
-    duckdb.sql(f"copy (select * replace (encode(song_name) as song_name) from read_csv('{path}')) to '{target}'")
+    with duckdb.connect() as connection:
+        # Text as bytes, as some writers leave it.
+        songs = f"select * replace (encode(song_name) as song_name) from read_csv('{path}')"
+        connection.execute(f"copy ({songs}) to '{target}'")
     return target
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from extract.http import Budget, Policy, Refused, Suspended
+from extract.http import Budget, Policy, Refused, Session, Suspended
 from extract.reccobeats import spotify_id
 from extract.sandbox.server import CLIENT_SECRET, FAULTS, Fault, SandboxServer, serve
 from extract.settings import CrawlError, CredentialsError, Settings
@@ -171,7 +172,7 @@ def test_nobody_at_home_suspends(client: Callable[..., Spotify]) -> None:
 def test_netrc_and_proxies_stay_out(
     client: Callable[..., Spotify], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Guards against requests replacing our token by a password of ~/.netrc, and against asking a proxy for localhost."""
+    """Guards against a password of ~/.netrc in the place of our token, and against asking a proxy for localhost."""
     (tmp_path / "netrc").write_text("default login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -181,10 +182,6 @@ def test_netrc_and_proxies_stay_out(
 
 def test_netrc_stays_out_where_proxies_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Guards against the same on a real address, for which the environment does count."""
-    import requests
-
-    from extract.http import Session
-
     (tmp_path / "netrc").write_text("default login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     settings = Settings("id", "secret")

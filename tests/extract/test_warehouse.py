@@ -66,7 +66,7 @@ def test_other_troubles_are_not_taken_for_a_lock(warehouse_file: Path) -> None:
     warehouse_file.parent.mkdir()
     warehouse_file.with_name("block.duckdb").write_text("no database at all " * 1000)
     started = time.monotonic()
-    with pytest.raises(duckdb.IOException, match="not a valid DuckDB database"):
+    with pytest.raises(warehouse.WarehouseError, match="WAREHOUSE_PATH.*not a valid DuckDB database"):
         connect(warehouse_file.with_name("block.duckdb"), wait=20)
     assert time.monotonic() - started < 5
 

@@ -191,7 +191,7 @@ def test_the_rate_limit_is_a_rolling_window() -> None:
         assert sandbox.most_in_window(100.0) == 9
 
 
-def test_faults_come_when_they_are_told_to(extended: Client) -> None:
+def test_faults_come_when_they_are_told_to() -> None:
     """Guards against faults that hit the wrong request, or never end."""
     with serve(catalogue()) as sandbox:
         client = Client(sandbox).sign_in()
