@@ -95,7 +95,7 @@ def listings(source: Catalogue, genres: list[str] = GENRES) -> list[tuple[str, s
 
 def quick(sandbox: SandboxServer, **changes: Any) -> Settings:
     """Settings of a crawl that does not wait long for anything, in small batches."""
-    return sandbox.settings(**{"backoff_seconds": 0.001, "timeout": 5.0, "requests_per_batch": 7, **changes})
+    return sandbox.settings(**{"backoff_seconds": 0.001, "timeout": 5.0, "requests_per_batch": 15, **changes})
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:

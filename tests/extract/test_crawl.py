@@ -228,7 +228,7 @@ def test_features_of_what_is_landed_come_although_the_quota_is_used_up(
 def test_an_interruption_lands_what_has_come(sandbox: SandboxServer, warehouse_file: Path) -> None:
     """Guards against losing a batch to Ctrl-C."""
 
-    def interrupt(stage: str, done: int, total: int | None) -> None:
+    def interrupt(stage: str, done: int, _: int | None) -> None:
         if stage == "listing top tracks" and done == 9:
             raise KeyboardInterrupt
 
@@ -504,7 +504,7 @@ def test_the_database_is_free_between_batches(sandbox: SandboxServer, warehouse_
     """Guards against a crawl that keeps `dbt build` and readers out for hours."""
     free = []
 
-    def open_otherwise(stage: str, done: int, total: int | None) -> None:
+    def open_otherwise(stage: str, *_: int | None) -> None:
         # DuckDB refuses a second connection with another configuration in one process while the first is open.
         with duckdb.connect(str(warehouse_file), config={"threads": 1}) as connection:
             connection.execute("select count(*) from raw.tracks").fetchall()
