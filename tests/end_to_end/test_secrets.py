@@ -1,0 +1,57 @@
+"""Secrets stay in the environment: a whole run against the local Spotify, and then every file it wrote is searched."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from extract.sandbox.catalogue import build_catalogue
+from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, serve
+
+SCRIPT = Path(sys.executable).with_name("song-genres")
+
+
+def test_neither_the_secret_nor_a_token_is_in_anything_that_a_run_wrote(tmp_path: Path) -> None:
+    """Guards against credentials in the database, the logs, Dagster's storage, the page or the screen."""
+    with serve(build_catalogue(listings=400, only=["Techno", "Jazz"])) as server:
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")} | {
+            "PATH": os.environ["PATH"],
+            "SPOTIFY_CLIENT_ID": CLIENT_ID,
+            "SPOTIFY_CLIENT_SECRET": CLIENT_SECRET,
+            "SPOTIFY_ACCOUNTS_ADDRESS": server.address,
+            "SPOTIFY_API_ADDRESS": f"{server.address}/v1",
+            "RECCOBEATS_ADDRESS": f"{server.address}/reccobeats/v1",
+        }
+        command = [
+            str(SCRIPT),
+            "run",
+            "--input",
+            "spotify",
+            "-g",
+            "Techno",
+            "-g",
+            "Jazz",
+            "--requests-per-window",
+            "9999",
+        ]
+        result = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250, check=False
+        )
+        secrets = [CLIENT_SECRET, *server.tokens]
+    assert result.returncode == 0, result.stderr
+    assert len(secrets) >= 2, "no token was given: the search below would prove nothing"
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"warehouse.duckdb", "index.html", "runs.db"} <= {path.name for path in written}
+    for secret in secrets:
+        assert secret not in result.stdout + result.stderr
+        found = [str(path.relative_to(tmp_path)) for path in written if secret.encode() in path.read_bytes()]
+        assert found == []
+    # DuckDB compresses its columns, so the file's bytes prove little: its tables are searched as text.
+    with duckdb.connect(str(tmp_path / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        for (table,) in tables:
+            for secret in secrets:
+                query = f"select count(*) from {table} as one where contains(one::varchar, ?)"
+                assert connection.execute(query, [secret]).fetchall() == [(0,)], table
