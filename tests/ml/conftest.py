@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from made_up_tracks import make_tracks
 from ml.dataset import Tracks
+from tests.ml.made_up_tracks import make_tracks
 
 
 @pytest.fixture(scope="session")

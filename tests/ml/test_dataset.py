@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from made_up_tracks import make_tracks
 from ml.dataset import AUDIO_FEATURES, ModelError, Tracks, load_tracks, split_by_artist
+from tests.ml.made_up_tracks import make_tracks
 
 
 def artists_of(tracks: Tracks, rows: np.ndarray) -> set[int]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from made_up_tracks import make_tracks
 from ml.dataset import ModelError, Tracks, split_by_artist
 from ml.training import fit, record, save_model
+from tests.ml.made_up_tracks import make_tracks
 
 
 def test_a_forest_tells_loud_from_quiet_and_the_prior_does_not(tracks: Tracks) -> None:
