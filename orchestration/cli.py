@@ -203,6 +203,12 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
             """,
             [dataset],
         ).fetchall()
+        left_out = connection.execute(
+            """
+            select genre, reason from ml.genres_left_out
+            where run_id in (select run_id from ml.model_runs where is_published) order by genre
+            """
+        ).fetchall()
     label = " (synthetic)" if synthetic else ""
     table = Table(title=f"song-genres: {dataset}{label}", show_header=False, title_justify="left")
     table.add_row("listings", f"{listings:,}{label}")
@@ -214,6 +220,10 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
             f"{name}, {n_test:,} held-out tracks{label}",
             f"top-1 {top_1:.3f}   top-3 {top_3:.3f}   macro F1 {macro_f1:.3f}",
         )
+    if left_out:
+        shown = "; ".join(f"{genre}: {reason}" for genre, reason in left_out[:3])
+        more = f"; {len(left_out) - 3} more in ml.genres_left_out" if len(left_out) > 3 else ""
+        table.add_row(f"{len(left_out)} genres not learnt", shown + more)
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
