@@ -106,10 +106,11 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @cache
-def _schema(table: str) -> pa.Schema:
+def _schemas() -> dict[str, pa.Schema]:
     with duckdb.connect() as scratch:
-        scratch.execute(f"create table {table} ({_DDL[table]})")
-        return scratch.table(table).arrow().schema
+        for table, columns in _DDL.items():
+            scratch.execute(f"create table {table} ({columns})")
+        return {table: scratch.table(table).arrow().schema for table in _DDL}
 
 
 def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -117,7 +118,7 @@ def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
 
     `table` names the raw table, so that a column that is NULL throughout still has its type.
     """
-    records, schema = list(records), _schema(table)
+    records, schema = list(records), _schemas()[table]
     names = [name for name in schema.names if any(name in record for record in records)]
     return pa.table(
         {name: pa.array([record.get(name) for record in records], type=schema.field(name).type) for name in names}

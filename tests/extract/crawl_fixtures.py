@@ -28,10 +28,11 @@ NAMES = [
 
 
 def catalogue() -> Catalogue:
-    """Six genres of eight hits, 40 artists, 363 tracks.
+    """Six genres of eight hits: 36 artists are hit, of seven a genre.
 
-    Each genre's last hit is the first artist of the next one, and of the fourth hit it is a repetition (as when a page
-    shifts); the second artist of a genre has three tracks, the third one none, and the fifth plays the first's hit.
+    A genre's second artist has three tracks, the third none, and the fifth plays one of the first's. The fourth stands
+    twice, as when a page shifts. The last hit is the next genre's first artist; in the last genre, it is the one who
+    stood twice in the first.
     """
     artists: dict[str, dict[str, Any]] = {}
     tracks: dict[str, dict[str, Any]] = {}
@@ -77,9 +78,10 @@ def catalogue() -> Catalogue:
                     features[track_id] = None
         top_tracks[own[genre][4]][2] = top_tracks[own[genre][0]][0]
     hits = {}
-    for genre_number, genre in enumerate(GENRES):
-        mine, following = own[genre], own[GENRES[(genre_number + 1) % len(GENRES)]]
-        hits[genre] = [mine[0], mine[1], mine[2], mine[3], mine[3], mine[4], mine[5], following[0]]
+    for genre, following in zip(GENRES, [*GENRES[1:], None], strict=True):
+        guest = own[following][0] if following else own[GENRES[0]][3]
+        mine = own[genre]
+        hits[genre] = [mine[0], mine[1], mine[2], mine[3], mine[3], mine[4], mine[5], guest]
     return Catalogue(1, hits, artists, top_tracks, tracks, features)
 
 

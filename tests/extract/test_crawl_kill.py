@@ -21,7 +21,7 @@ def crawler(settings: Settings, path: Path) -> multiprocessing.process.BaseProce
     """A crawl in a process of its own, not started yet."""
     # Forked from a server that has everything imported: starting Python fifty times would take longer than the crawls.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["extract.crawl"])
+    context.set_forkserver_preload(["__main__", "extract.crawl"])
     return context.Process(target=crawl, args=(settings, path), kwargs={"genres": GENRES})
 
 
@@ -34,8 +34,7 @@ def test_kill_9_at_random_moments(tier: str, kills: int, tmp_path: Path) -> None
     draw = random.Random(seed)
     with serve(catalogue(), tier=tier, reccobeats_coverage=0.7) as sandbox:
         settings = quick(sandbox, requests_per_batch=BATCH)
-        for _ in range(2):  # the first one also starts the fork server
-            undisturbed = tmp_path / f"undisturbed{_}.duckdb"
+        for undisturbed in (tmp_path / "1.duckdb", tmp_path / "2.duckdb"):  # the first also starts the fork server
             asked, started = sandbox.count(), time.monotonic()
             process = crawler(settings, undisturbed)
             process.start()
@@ -51,7 +50,7 @@ def test_kill_9_at_random_moments(tier: str, kills: int, tmp_path: Path) -> None
             while True:
                 process = crawler(settings, path)
                 process.start()
-                process.join(draw.uniform(0, duration) if done < kills else None)
+                process.join(draw.uniform(0, duration / 2) if done < kills else None)
                 if process.exitcode is not None:
                     assert process.exitcode == 0
                     break
