@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
 from typing import Any, Literal
 
 import uvicorn
@@ -166,8 +165,6 @@ class SandboxServer:
         self.tokens: dict[str, tuple[str | None, float]] = {}  # token: client, end of life
         self._granted: dict[str, list[float]] = {}  # client: arrivals that were let through
         self._grown: dict[str, list[str]] = {}
-        self.artist_text = lru_cache(maxsize=None)(self._artist_text)
-        self.track_text = lru_cache(maxsize=None)(self._track_text)
         self.break_with(*faults)
 
     # For whoever runs it
@@ -372,7 +369,7 @@ class SandboxServer:
         if found is None:
             raise Failure(400, "No search query")
         ids = self._found(kind, found[1])[:MOST_HITS]
-        text = self.artist_text if kind == "artist" else self.track_text
+        text = self._artist_text if kind == "artist" else self._track_text
         following = request.url.include_query_params(offset=offset + limit, limit=limit)
         page = {
             "href": str(request.url),
@@ -404,17 +401,17 @@ class SandboxServer:
         artist_id = request.path_params["id"]
         if artist_id not in self.catalogue.artists:
             raise Failure(404, "Resource not found")
-        return _array("tracks", [self.track_text(key) for key in self.catalogue.top_tracks.get(artist_id, [])])
+        return _array("tracks", [self._track_text(key) for key in self.catalogue.top_tracks.get(artist_id, [])])
 
     def _artist(self, request: Request) -> str:
-        return self._one(request, self.catalogue.artists, self.artist_text)
+        return self._one(request, self.catalogue.artists, self._artist_text)
 
     def _track(self, request: Request) -> str:
-        return self._one(request, self.catalogue.tracks, self.track_text)
+        return self._one(request, self.catalogue.tracks, self._track_text)
 
     def _artists(self, request: Request) -> str:
         known = self.catalogue.artists
-        return _array("artists", [self.artist_text(key) if key in known else "null" for key in _ids(request, 50)])
+        return _array("artists", [self._artist_text(key) if key in known else "null" for key in _ids(request, 50)])
 
     def _tracks(self, request: Request) -> str:
         return _array("tracks", [self._whole_track(key) for key in _ids(request, 50)])
