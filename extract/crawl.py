@@ -204,6 +204,7 @@ class _Crawl:
         self.apart: list[Row] = []
         self.fresh: dict[str, list[Row]] = {}  # artist id: rows of raw.tracks that are not landed yet
         self.requests_at_flush = 0
+        self.known_rows = 0  # of raw.crawl
 
         ages = self._load()
         self.budget = Budget(settings.request_budget)
@@ -260,6 +261,7 @@ class _Crawl:
                 if stage == "round":
                     self.state.begin(item)
                 self.state.note({"stage": stage, "item": item, "detail": detail}, batch_id)
+                self.known_rows += 1
             for genre, artist_id, payload in connection.execute(
                 """
                 select genre, artist_id, payload from raw.artists
@@ -534,6 +536,7 @@ class _Crawl:
         if not (done or any(tables.values())):
             return
         with self._connect() as connection:
+            self._check_alone(connection)
             if listings := self._with_landed(connection, tables.get("tracks", [])):
                 tables["tracks"] = [row | {"listing_id": number} for number, row in enumerate(listings, start=1)]
             documents = {table: landing.rows(table, rows) for table, rows in tables.items() if rows}
@@ -541,6 +544,7 @@ class _Crawl:
             batch_id = landing.land(
                 connection, self.dataset, documents, done=list(done.values()), activate="tracks" in documents
             )
+        self.known_rows += len(done)
         for row in done.values():
             self.state.note(row, batch_id)
         self.fresh = {}
@@ -555,6 +559,15 @@ class _Crawl:
                 if rows and table not in ("requests", "unusable_responses")
             }
         )
+
+    def _check_alone(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Raise where somebody else has landed parts of this dataset: the two would double each other's documents."""
+        found = connection.execute("select count(*) from raw.crawl where dataset = ?", [self.dataset.name]).fetchone()
+        if found != (self.known_rows,):
+            raise CrawlError(
+                f"Another crawl of the dataset {self.dataset.name!r} is at work in {self.file}. Let it finish; nothing "
+                "of this one's last batch was landed, and the same command goes on."
+            )
 
     def _with_landed(self, connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
         """The rows, those that stand for an artist's landed ones replaced by copies of these."""

@@ -20,7 +20,7 @@ import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -582,7 +582,8 @@ def run_server(
         )  # fmt: skip
         if announce:
             announce(sandbox)
-        uvicorn.Server(_config(sandbox)).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(_config(sandbox)).run(sockets=[listener])
 
 
 def _config(sandbox: SandboxServer) -> uvicorn.Config:

@@ -19,7 +19,7 @@ def song_genres(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")}
     environment |= {"PATH": os.environ["PATH"], "COLUMNS": "160"}
     return subprocess.run(
-        [str(SCRIPT), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=270
+        [str(SCRIPT), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=540
     )
 
 

@@ -37,7 +37,7 @@ def test_neither_the_secret_nor_a_token_is_in_anything_that_a_run_wrote(tmp_path
             "9999",
         ]
         result = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=540, check=False
         )
         secrets = [CLIENT_SECRET, *server.tokens]
     assert result.returncode == 0, result.stderr

@@ -468,6 +468,54 @@ def test_genres_of_every_kind(sandbox: SandboxServer, warehouse_file: Path) -> N
     assert "R%26B" in queries[1]
 
 
+@pytest.mark.parametrize(("status", "body"), [(403, "<html>blocked"), (401, '{"error":"no"}')])
+def test_a_reccobeats_that_refuses_the_crawl(
+    status: int, body: str, development: SandboxServer, warehouse_file: Path
+) -> None:
+    """Guards against taking a blocked client for tracks without features."""
+    development.break_with(Fault("audio-features", times=99, status=status, body=body))
+    with pytest.raises(CrawlError, match="ReccoBeats refuses the crawl"):
+        crawl(quick(development), warehouse_file, genres=["Dub"])
+    assert rows(warehouse_file, "select count(*) from raw.audio_features") == [(0,)]
+    development.mend()
+    assert crawl(quick(development), warehouse_file, genres=["Dub"]).finished
+    assert development.count("search tracks") == 6
+
+
+# The database
+
+
+def test_a_batch_that_cannot_be_written_is_fetched_again(
+    sandbox: SandboxServer, warehouse_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against half a batch, or a doubled one, after a full disk."""
+    land, calls = landing.land, []
+
+    def fail_once(*arguments: Any, **options: Any) -> str:
+        calls.append(1)
+        if len(calls) == 2:
+            raise duckdb.IOException("No space left on device")
+        return land(*arguments, **options)
+
+    monkeypatch.setattr(landing, "land", fail_once)
+    with pytest.raises(duckdb.IOException, match="No space left"):
+        crawl(quick(sandbox), warehouse_file, genres=GENRES)
+    crawl(quick(sandbox), warehouse_file, genres=GENRES)
+    assert_complete(warehouse_file, catalogue())
+
+
+def test_two_crawls_at_once_do_not_double_anything(sandbox: SandboxServer, warehouse_file: Path) -> None:
+    """Guards against two runs started by mistake, each of which lands the same documents."""
+
+    def start_another(stage: str, done: int, _: int | None) -> None:
+        if (stage, done) == ("listing top tracks", 5):
+            crawl(quick(sandbox), warehouse_file, genres=GENRES)
+
+    with pytest.raises(CrawlError, match="Another crawl of the dataset 'sandbox'"):
+        crawl(quick(sandbox), warehouse_file, genres=GENRES, progress=start_another)
+    assert_complete(warehouse_file, catalogue())
+
+
 # Cost, pace, secrets
 
 

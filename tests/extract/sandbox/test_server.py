@@ -1,5 +1,8 @@
 """The sandbox over HTTP: what the extractors rely on must be what the real services do."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -237,6 +240,26 @@ def test_faults_and_counts_over_http() -> None:
         assert counts["requests"] == 3
         assert counts["by_endpoint"] == {"token": 1, "artist": 2}
         assert counts["by_client"] == {"sandbox": 2, "None": 1}
+
+
+def test_it_serves_until_it_is_interrupted() -> None:
+    """Guards against an address that is told before it answers, and a traceback where somebody presses Ctrl-C."""
+    program = (
+        "from extract.sandbox import catalogue, server\n"
+        "dub = catalogue.build_catalogue(listings=120, only=['Dub'])\n"
+        "server.run_server(dub, port=0, announce=lambda sandbox: print(sandbox.address, flush=True))\n"
+        "print('ended')"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = process.stdout.readline().strip()
+        assert requests.get(f"{address}/sandbox/counts", timeout=5).json()["requests"] == 0
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "ended\n"
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_it_listens_on_this_machine_only() -> None:
