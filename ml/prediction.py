@@ -6,7 +6,7 @@ Belongs here: the model file (skops, no pickle), probabilities in batches, the f
 import csv
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,9 @@ from ml.dataset import AUDIO_FEATURES, ModelError
 
 RANKS = 5
 BATCH = 20_000  # tracks at a time: 132 genres of 8 bytes each keep a batch at 20 MB
-FORMAT = "song-genres model 1"
+FORMAT = "song-genres model 2"
+INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]}
+"""The columns that a model reads, by its features."""
 RANGES_FILE = Path(__file__).parent.parent / "dbt_project" / "seeds" / "audio_feature_ranges.csv"
 
 # What our own pipelines are made of, and skops does not trust by itself. A file with any other type is refused.
@@ -36,6 +38,13 @@ class Model:
     pipeline: Pipeline
     dataset: str
     is_synthetic: bool
+    features: str = "audio"
+    protocol: str = "artist_grouped"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns it reads: the audio features and, where it was trained with titles, song_name."""
+        return INPUTS[self.features]
 
     @property
     def genres(self) -> np.ndarray:
@@ -53,7 +62,10 @@ def save(model: Model, path: Path) -> None:
         "name": model.name,
         "dataset": model.dataset,
         "is_synthetic": model.is_synthetic,
-        "features": AUDIO_FEATURES,
+        "features": model.features,
+        "protocol": model.protocol,
+        "columns": model.columns,
+        "genres": [str(genre) for genre in model.genres],
         "pipeline": model.pipeline,
     }
     with unfinished.open("wb") as file:
@@ -84,18 +96,22 @@ def load(path: Path) -> Model:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"{path} is a skops file, but not a song-genres model. Train one: make run.")
-    if content["features"] != AUDIO_FEATURES:
+    model = Model(*(content.get(field.name) for field in fields(Model)))
+    if content.get("columns") != INPUTS.get(model.features):
         raise ModelError(
-            f"{path} was trained on other features ({', '.join(content['features'])}). Train anew: make run."
+            f"{path} does not fit this version: it was trained on other columns ({content.get('columns')}). "
+            "Train anew: make run."
         )
-    return Model(content["run_id"], content["name"], content["pipeline"], content["dataset"], content["is_synthetic"])
+    if content.get("genres") != model.genres.tolist():
+        raise ModelError(f"{path}: the genres it names are not those its pipeline was fitted to. Train anew: make run.")
+    return model
 
 
-def predict_probabilities(model: Model, features: pd.DataFrame) -> np.ndarray:
-    """Probabilities (tracks x genres, rows sum to 1) from the columns AUDIO_FEATURES, NaN where unknown."""
+def predict_probabilities(model: Model, inputs: pd.DataFrame) -> np.ndarray:
+    """Probabilities (tracks x genres, rows sum to 1) from the model's columns, NaN or None where unknown."""
     # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
     with joblib.parallel_config(backend="sequential"):
-        return np.asarray(model.pipeline.predict_proba(features[AUDIO_FEATURES]))
+        return np.asarray(model.pipeline.predict_proba(inputs[model.columns]))
 
 
 def first_genres(model: Model, features: pd.DataFrame) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def test_a_foreign_or_damaged_file_is_refused(model_path: Path, tmp_path: Path) 
     with pytest.raises(ModelError, match="not a song-genres model"):
         load(cut)
     foreign = tmp_path / "foreign.skops"
-    sio.dump({"format": "song-genres model 1", "pipeline": Path("x")}, foreign)
+    sio.dump({"format": "song-genres model 2", "pipeline": Path("x")}, foreign)
     with pytest.raises(ModelError, match="refused: it holds types"):
         load(foreign)
     with pytest.raises(ModelError, match="no model at"):
