@@ -1,15 +1,17 @@
-"""The tracks that models learn from, and the split that keeps each artist on one side.
+"""The tracks that models learn from, and the splits that keep each artist on one side.
 
 Belongs here: reading the marts, who is credited, splitting, and which genres can be learnt at all. Not here:
 features computed from the columns (estimators.py, inside the pipelines), and figures (evaluation.py).
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 AUDIO_FEATURES = [
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
@@ -38,6 +40,24 @@ class Tracks:
     credits: pd.DataFrame
     dataset: str
     is_synthetic: bool
+
+    @cached_property
+    def inputs(self) -> pd.DataFrame:
+        """What estimators are given, a row a track in the frame's order.
+
+        The columns AUDIO_FEATURES (float64, NaN where unknown), song_name (may be None) and artist (int64, the number
+        of the first credited artist: for inner folds, never a feature). Raises `ModelError` for an infinite value.
+        """
+        features = self.frame[AUDIO_FEATURES].astype(np.float64)
+        infinite = np.isinf(features.to_numpy())
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
+            raise ModelError(
+                f"{AUDIO_FEATURES[column]} of track {self.frame['spotify_track_id'].iloc[row]!r} is infinite "
+                f"({int(infinite.sum())} such values in {self.dataset!r}). Correct it, or empty the cell: an unknown "
+                "value is allowed."
+            )
+        return features.assign(song_name=self.frame["song_name"], artist=self.first_artists.astype(np.int64))
 
     @cached_property
     def first_artists(self) -> np.ndarray:
@@ -115,12 +135,7 @@ def split_by_artist(tracks: Tracks, *, test_share: float = 0.3, seed: int = 538)
     set aside. Raises `ModelError` where fewer than two genres can be learnt.
     """
     genres = tracks.frame["genre"].to_numpy(dtype=object)
-    artists = pd.Series(tracks.first_artists).groupby(genres).nunique()
-    counts = pd.Series(genres).value_counts()
-    left_out = {
-        str(genre): "it has one track" if counts[genre] == 1 else "all its tracks are by one artist"
-        for genre in artists.index[artists < MIN_ARTISTS]
-    }
+    left_out = _not_learnable(tracks)
     rows = np.flatnonzero(~np.isin(genres, list(left_out)))
     held_out = _held_out_artists(tracks.first_artists[rows], genres[rows], test_share, seed)
     test = rows[np.isin(tracks.first_artists[rows], held_out)]
@@ -131,11 +146,91 @@ def split_by_artist(tracks: Tracks, *, test_share: float = 0.3, seed: int = 538)
     for genre in np.setdiff1d(genres[rows], both):
         left_out[str(genre)] = "its few artists all fell on one side of the split"
     if len(both) < 2:
-        raise ModelError(
-            f"Nothing to tell apart: of {counts.size} genres in {tracks.dataset!r}, fewer than two have tracks by "
-            f"{MIN_ARTISTS} or more artists. Import a dump with more genres or more artists."
-        )
+        raise _nothing_to_tell_apart(tracks)
     return Split(train[np.isin(genres[train], both)], test[np.isin(genres[test], both)], set_aside, left_out)
+
+
+def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[Split]:
+    """`folds` splits; each track of a learnable genre is held out in exactly one, with all of its first artist's.
+
+    scikit-learn's StratifiedGroupKFold by first credited artist; as in `split_by_artist`, what shares any credited
+    artist or the audio vector with a fold's held-out part is set aside from its training part. A genre that some
+    fold could not learn is left out of all. Raises `ModelError`: fewer than two folds, artists or genres for them.
+    """
+    genres = tracks.frame["genre"].to_numpy(dtype=object)
+    left_out = _not_learnable(tracks)
+    rows = np.flatnonzero(~np.isin(genres, list(left_out)))
+    if len(np.unique(genres[rows])) < 2:
+        raise _nothing_to_tell_apart(tracks)
+    artists = len(np.unique(tracks.first_artists[rows]))
+    if not 2 <= folds <= artists:
+        raise ModelError(f"{folds} folds by artist: there must be 2 or more, and at most one an artist ({artists}).")
+    tests = [rows[test] for test in _group_folds(genres[rows], tracks.first_artists[rows], folds, seed)]
+    parts = []
+    for test in tests:
+        others = np.setdiff1d(rows, test)
+        linked = _linked(tracks, test)
+        parts.append((others[~linked[others]], test, others[linked[others]]))
+    for genre in np.unique(genres[rows]):
+        if any(not np.any(genres[train] == genre) for train, _, _ in parts):
+            left_out[str(genre)] = "its few artists leave some fold no track to learn it from"
+    kept = ~np.isin(genres, list(left_out))
+    splits = [Split(train[kept[train]], test[kept[test]], aside[kept[aside]], left_out) for train, test, aside in parts]
+    if len(np.unique(genres[kept])) < 2 or any(len(split.test) == 0 for split in splits):
+        raise ModelError(
+            f"{folds} folds by artist are too many for {tracks.dataset!r}: too few artists in a genre or a fold. "
+            "Take fewer folds, or one split."
+        )
+    return splits
+
+
+def leaks(tracks: Tracks, split: Split) -> list[str]:
+    """What is on both sides of `split` though it must not be, a sentence each; empty for a clean split.
+
+    Looks at the rows themselves and trusts nothing that the splitters computed: a row, any credited artist, an
+    identical audio vector (-0 is 0, and unknown equals unknown).
+    """
+    found = []
+    if rows := len(np.intersect1d(split.train, split.test)):
+        found.append(f"{rows} rows are in both parts")
+    credited = tracks.credits.set_index("row")["artist"]
+    sides = [set(credited[credited.index.isin(part)]) for part in (split.train, split.test)]
+    if artists := len(sides[0] & sides[1]):
+        found.append(f"{artists} credited artists are on both sides")
+    values = tracks.frame[AUDIO_FEATURES].to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
+    values[np.isnan(values)] = np.nan  # one bit pattern for all
+    vectors = np.ascontiguousarray(values).view(np.dtype((np.void, values.itemsize * values.shape[1]))).ravel()
+    if recordings := len(set(vectors[split.train].tolist()) & set(vectors[split.test].tolist())):
+        found.append(f"{recordings} audio vectors are on both sides")
+    return found
+
+
+def _not_learnable(tracks: Tracks) -> dict[str, str]:
+    """Genres that cannot stand on both sides of any split by artist, with the reason."""
+    by_genre = pd.Series(tracks.first_artists).groupby(tracks.frame["genre"].to_numpy(dtype=object))
+    artists, counts = by_genre.nunique(), by_genre.size()
+    return {
+        str(genre): "it has one track" if counts[genre] == 1 else "all its tracks are by one artist"
+        for genre in artists.index[artists < MIN_ARTISTS]
+    }
+
+
+def _nothing_to_tell_apart(tracks: Tracks) -> ModelError:
+    return ModelError(
+        f"Nothing to tell apart: of {tracks.frame['genre'].nunique()} genres in {tracks.dataset!r}, fewer than two "
+        f"have tracks by {MIN_ARTISTS} or more artists. Import a dump with more genres or more artists."
+    )
+
+
+def _group_folds(genres: np.ndarray, artists: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A genre smaller than the number of folds is in some of the test parts only, which is no harm.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        try:
+            return [test for _, test in splitter.split(genres, genres, artists)]
+        except ValueError as error:  # every genre is smaller than the number of folds
+            raise ModelError(f"{folds} folds by artist are too many: {error} Take fewer folds.") from error
 
 
 def _held_out_artists(first_artists: np.ndarray, genres: np.ndarray, test_share: float, seed: int) -> np.ndarray:

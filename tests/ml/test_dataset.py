@@ -7,16 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Tracks, load_tracks, split_by_artist
+from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, folds_by_artist, leaks, load_tracks, split_by_artist
 from tests.ml.made_up_tracks import make_tracks
 
-
-def artists_of(tracks: Tracks, rows: np.ndarray) -> set[int]:
-    return set(tracks.credits.loc[tracks.credits["row"].isin(rows), "artist"])
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
+credit_structures = given(
     songs=st.lists(
         st.tuples(st.sampled_from("ABC"), st.lists(st.sampled_from("abcdefghij"), max_size=3, unique=True)),
         min_size=8,
@@ -25,24 +19,112 @@ def artists_of(tracks: Tracks, rows: np.ndarray) -> set[int]:
     twins=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=3),
     seed=st.integers(0, 2**16),
 )
-def test_no_artist_and_no_recording_is_on_both_sides(songs, twins, seed) -> None:  # type: ignore[no-untyped-def]
-    """Guards against figures that flatter: a model tested on artists or recordings it has learnt."""
+
+
+def made_up(songs: list[tuple[str, list[str]]], twins: list[tuple[int, int]]) -> Tracks:
     tracks = make_tracks([genre for genre, _ in songs], [names for _, names in songs])
     for first, second in twins:
         tracks.frame.loc[second, AUDIO_FEATURES] = tracks.frame.loc[first, AUDIO_FEATURES]
+    return tracks
+
+
+def assert_no_leak(songs: list[tuple[str, list[str]]], tracks: Tracks, split: Split) -> None:
+    """From the songs as they were written down, not from what the code made of them; then `leaks` must agree."""
+    train, test = ({name for row in part for name in songs[row][1]} for part in (split.train, split.test))
+    assert not train & test
+    vectors = [tuple(row) for row in tracks.frame[AUDIO_FEATURES].itertuples(index=False)]
+    assert not {vectors[row] for row in split.train} & {vectors[row] for row in split.test}
+    assert leaks(tracks, split) == []
+    parts = np.concatenate([split.train, split.test, split.set_aside])
+    assert len(parts) == len(set(parts)), "a row stands in two parts"
+    genres = tracks.frame["genre"].to_numpy()
+    assert set(genres[split.test]) <= set(genres[split.train])
+    rest = np.setdiff1d(np.arange(len(songs)), parts)
+    assert set(genres[rest]) <= set(split.left_out), "a row is in no part, and its genre has no reason"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@credit_structures
+def test_no_artist_and_no_recording_is_on_both_sides(songs, twins, seed) -> None:  # type: ignore[no-untyped-def]
+    """Guards against figures that flatter: a model tested on artists or recordings it has learnt."""
+    tracks = made_up(songs, twins)
     try:
         split = split_by_artist(tracks, seed=seed)
     except ModelError:
         return
-    assert not artists_of(tracks, split.train) & artists_of(tracks, split.test)
-    vectors = tracks.frame[AUDIO_FEATURES].apply(tuple, axis=1)
-    assert not set(vectors[split.train]) & set(vectors[split.test])
-    parts = np.concatenate([split.train, split.test, split.set_aside])
-    assert len(parts) == len(set(parts)), "a row stands in two parts"
+    assert_no_leak(songs, tracks, split)
     genres = tracks.frame["genre"].to_numpy()
     assert set(genres[split.train]) == set(genres[split.test])
-    rest = np.setdiff1d(np.arange(len(songs)), parts)
-    assert set(genres[rest]) <= set(split.left_out), "a row is in no part, and its genre has no reason"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@credit_structures
+def test_no_fold_leaks_and_each_track_is_held_out_once(songs, twins, seed) -> None:  # type: ignore[no-untyped-def]
+    """Guards against folds that test on what they learnt, and against tracks tested twice or never."""
+    tracks = made_up(songs, twins)
+    try:
+        splits = folds_by_artist(tracks, folds=3, seed=seed)
+    except ModelError:
+        return
+    for split in splits:
+        assert_no_leak(songs, tracks, split)
+    tested = np.sort(np.concatenate([split.test for split in splits]))
+    learnable = ~tracks.frame["genre"].isin(splits[0].left_out)
+    assert tested.tolist() == np.flatnonzero(learnable).tolist()
+
+
+def test_leaks_are_named() -> None:
+    """Guards against a check that passes whatever it is given."""
+    tracks = make_tracks(["A", "B", "A", "B"], [["a", "x"], ["b"], ["c", "x"], ["d"]])
+    tracks.frame.loc[3, AUDIO_FEATURES] = tracks.frame.loc[1, AUDIO_FEATURES]
+    tracks.frame.loc[[1, 3], "time_signature"] = np.nan
+    none = np.array([], dtype=int)
+    assert leaks(tracks, Split(np.array([0]), np.array([2]), none, {})) == ["1 credited artists are on both sides"]
+    assert leaks(tracks, Split(np.array([1]), np.array([3]), none, {})) == ["1 audio vectors are on both sides"]
+    assert leaks(tracks, Split(np.array([0]), np.array([0, 3]), none, {}))[0] == "1 rows are in both parts"
+    assert leaks(tracks, Split(np.array([0, 2]), np.array([1, 3]), none, {})) == []
+
+
+def test_folds_hold_a_fifth_of_each_genre_out(tracks: Tracks) -> None:
+    """Guards against folds without some genre, and against another seed that changes nothing."""
+    splits = folds_by_artist(tracks, folds=5)
+    for split in splits:
+        assert tracks.frame["genre"].iloc[split.test].value_counts().to_dict() == {
+            "Ambient": 12,
+            "Jazz": 12,
+            "Punk": 12,
+        }
+        assert len(split.train) == 144
+    assert set(folds_by_artist(tracks, seed=1)[0].test) != set(splits[0].test)
+
+
+def test_too_many_folds_are_told(tracks: Tracks) -> None:
+    """Guards against scikit-learn's message about splits and members."""
+    with pytest.raises(ModelError, match="61 folds by artist.*at most one an artist \\(60\\)"):
+        folds_by_artist(tracks, folds=61)
+    with pytest.raises(ModelError, match="1 folds by artist: there must be 2 or more"):
+        folds_by_artist(tracks, folds=1)
+    with pytest.raises(ModelError, match="too many"):
+        folds_by_artist(make_tracks(["A", "A", "B", "B"], [["a"], ["b"], ["c"], ["d"]]), folds=4)
+
+
+def test_inputs_are_the_features_the_name_and_the_first_artist() -> None:
+    """Guards against labels or popularity among what a model is given."""
+    tracks = make_tracks(["A", "B"], [["a", "b"], ["b", "a"]])
+    tracks.frame.loc[0, "tempo"] = np.nan
+    tracks.frame["popularity"] = 50
+    assert list(tracks.inputs) == [*AUDIO_FEATURES, "song_name", "artist"]
+    assert tracks.inputs["artist"].tolist() == tracks.first_artists.tolist()
+    assert np.isnan(tracks.inputs["tempo"][0])
+    assert set(tracks.inputs[AUDIO_FEATURES].dtypes) == {np.dtype("float64")}
+
+
+def test_an_infinite_value_is_named() -> None:
+    """Guards against a scaler's message that names neither the track nor the feature."""
+    tracks = make_tracks(["A", "B"], [["a"], ["b"]])
+    tracks.frame.loc[1, "loudness"] = -np.inf
+    with pytest.raises(ModelError, match="loudness of track 'track1' is infinite \\(1 such"):
+        _ = tracks.inputs
 
 
 def test_about_three_tenths_are_held_out_of_each_genre(tracks: Tracks) -> None:
