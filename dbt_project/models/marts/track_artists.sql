@@ -22,7 +22,7 @@ credited as (
     select
         spotify_track_id,
         position,
-        artist.id as artist_id,
+        case when trim(artist.id) <> '' then artist.id end as artist_id,
         coalesce(artist.name, artist.id) as artist_name,
         dataset,
         is_synthetic

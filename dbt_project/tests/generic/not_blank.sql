@@ -1,0 +1,6 @@
+{#- Text that is there has a character other than space. NULL passes: unknown is not blank. -#}
+{% test not_blank(model, column_name) %}
+    select {{ column_name }}
+    from {{ model }}
+    where trim({{ column_name }}) = ''
+{% endtest %}

@@ -1,0 +1,91 @@
+"""The dbt project as people read it: every mart explains itself, every rule and every column is tested."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from tests.dbt_project.conftest import ROOT
+
+UNITS = re.compile(
+    r"\b(Share|Count|Flag|Points|Seconds|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"
+)
+"""What tells the unit of a number; a feature's mart names `the feature's unit`."""
+
+Node = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def manifest(dbt: Callable[..., CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory) -> Node:
+    target = tmp_path_factory.mktemp("manifest")
+    dbt(target / "none.duckdb", "parse", "--target-path", str(target))
+    found: Node = json.loads((target / "manifest.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def marts(manifest: Node) -> list[Node]:
+    found = [
+        node for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["fqn"][1] == "marts"
+    ]
+    assert len(found) >= 11
+    return found
+
+
+def test_every_mart_has_a_contract_a_grain_and_a_unit_test(manifest: Node, marts: list[Node]) -> None:
+    """A mart added in a hurry: columns that can change unseen, or a table of which nobody knows what a row is."""
+    unit_tested = {test["model"] for test in manifest["unit_tests"].values()}
+    assert [mart["name"] for mart in marts if not mart["contract"]["enforced"]] == []
+    assert [mart["name"] for mart in marts if "One row a" not in mart["description"]] == []
+    assert [mart["name"] for mart in marts if mart["name"] not in unit_tested] == []
+    assert [mart["name"] for mart in marts if not mart["config"]["persist_docs"]["columns"]] == []
+
+
+def test_every_column_of_a_mart_is_described_with_its_unit_and_tested(manifest: Node, marts: list[Node]) -> None:
+    """A column that nobody can interpret, or of which nobody would see that it went wrong."""
+    tested: set[tuple[str, str]] = set()
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test" and node.get("attached_node"):
+            columns = [node["column_name"], *node["test_metadata"]["kwargs"].get("columns", [])]
+            tested |= {(node["attached_node"], column) for column in columns if column}
+    undescribed, untested, without_unit = [], [], []
+    for mart in marts:
+        for column in mart["columns"].values():
+            name = f"{mart['name']}.{column['name']}"
+            if len(column["description"]) < 10:
+                undescribed.append(name)
+            if (mart["unique_id"], column["name"]) not in tested:
+                untested.append(name)
+            if column["data_type"] in ("integer", "bigint", "double") and not UNITS.search(column["description"]):
+                without_unit.append(name)
+    assert (undescribed, untested, without_unit) == ([], [], [])
+
+
+def test_every_cleaning_rule_has_a_model_and_a_unit_test_of_its_name(manifest: Node) -> None:
+    """A rule that is only in the seed, or that no example explains."""
+    with Path(ROOT, "dbt_project/seeds/cleaning_rules.csv").open() as file:
+        rules = [row["rule"] for row in csv.DictReader(file) if row["step"] != "0"]
+    models = {node["name"] for node in manifest["nodes"].values()}
+    unit_tests = {test["name"] for test in manifest["unit_tests"].values()}
+    assert len(rules) == 7
+    assert [rule for rule in rules if f"int_listings_marked_{rule}" not in models or rule not in unit_tests] == []
+
+
+def test_the_model_and_the_report_are_exposures_of_the_marts(manifest: Node) -> None:
+    """A lineage that ends at the marts, so that nobody sees who would notice a change."""
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    assert {"genre_model", "report"} <= set(exposures)
+    assert "model.song_genres.clean_tracks" in exposures["genre_model"]["depends_on"]["nodes"]
+
+
+def test_documents_know_how_old_they_may_be(manifest: Node) -> None:
+    """A source that went stale without a word: `dbt source freshness` needs the field and the limit."""
+    sources = {source["name"]: source for source in manifest["sources"].values()}
+    for name in ("datasets", "tracks", "audio_features"):
+        assert sources[name]["loaded_at_field"]
+        assert sources[name]["freshness"]["warn_after"]["count"]
