@@ -1,0 +1,205 @@
+"""A made-up listing of the study's proportions, of any size: for the parity test and the benchmarks.
+
+Belongs here: the listing, its landing as a dump or as a crawl, and the study's own cleaning of it in pandas.
+Not here: assertions and clocks.
+"""
+
+from typing import Literal, NamedTuple
+
+import duckdb
+import pandas as pd
+
+from extract.landing import Dataset, land
+
+STUDY_COLUMNS = [
+    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness", "liveness",
+    "valence", "tempo", "duration_ms", "time_signature", "artist_name", "song_name", "genre", "spotify_track_id",
+    "popularity",
+]  # fmt: skip
+FEATURES = STUDY_COLUMNS[:13]
+
+Form = Literal["dump", "crawl"]
+
+
+class Counts(NamedTuple):
+    """Rows that are left: the listings, then those after the zero rule, exact repeats and repeats of (id, name)."""
+
+    listings: int
+    after_zeros: int
+    after_exact: int
+    clean: int
+
+
+STUDY = Counts(916_668, 916_214, 737_842, 550_295)
+
+# What looks random is decided by a row's number alone, so that every run gives the same listing.
+_MACROS = r"""
+create or replace temp macro pick(i, what, n) as (hash(i, what) % n::ubigint)::bigint;
+create or replace temp macro dice(i, what) as pick(i, what, 1000000007) / 1000000007;
+create or replace temp macro made_up_id(kind, i) as left(md5(kind || ' ' || i), 22);
+create or replace temp macro made_up_name(i) as
+    translate(left(md5('name ' || i), 9), '0123456789abcdef', 'abcd éßø雪Ж🎵"\,;''') || ' ' || i;
+"""
+
+# Zero rows come first. In the study 454 had a time signature of 0 and 444 of these a tempo below 10 too.
+_TRACKS = """
+create or replace temp table study_tracks as
+select
+    i as track,
+    round(dice(i, 'danceability'), 4) as danceability,
+    round(dice(i, 'energy'), 4) as energy,
+    pick(i, 'key', 12)::integer as key,
+    round(-60 + 65 * dice(i, 'loudness'), 3) as loudness,
+    pick(i, 'mode', 2)::integer as mode,
+    round(dice(i, 'speechiness'), 4) as speechiness,
+    round(dice(i, 'acousticness'), 4) as acousticness,
+    dice(i, 'instrumentalness') ** 20 as instrumentalness, -- so small that it is written with an exponent
+    round(dice(i, 'liveness'), 4) as liveness,
+    round(dice(i, 'valence'), 4) as valence,
+    case when i >= $zeros or i % 45 = 44 then round(10 + 240 * dice(i, 'tempo'), 3) when i % 2 = 0 then 9.999 else 0 end
+        as tempo,
+    4053 + pick(i, 'duration_ms', 5672384) as duration_ms,
+    case when i >= $zeros then [1, 3, 4, 5, null][1 + pick(i, 'time_signature', 5)] else 0 end as time_signature,
+    case when pick(i, 'artist', $tracks // 8) > 2 then 'Artist ' || pick(i, 'artist', $tracks // 8) end as artist_name,
+    case
+        when dice(i, 'has no name') < 0.002 then null
+        when dice(i, 'has another''s name') < 0.1687 then made_up_name(pick(i, 'whose name', 200))
+        else made_up_name(i)
+    end as song_name,
+    'Genre ' || pick(i, 'genre', 132) as genre,
+    made_up_id('track', i) as spotify_track_id,
+    case when dice(i, 'popularity is known') < 0.25 then pick(i, 'popularity', 96) end::integer as popularity
+from range($tracks) as numbers(i)
+"""
+
+# A repeat differs from its track in one column: NULL against a number is such a difference too. An exact repeat repeats
+# any of both. 7919 is a prime: so no track is repeated twice.
+_LISTING = f"""
+create or replace temp table listing as
+with distinct_rows as (
+    select i as place, i as track, null as differs_in
+    from range($tracks) as numbers(i)
+    union all
+    select $tracks + i, $zeros + i * 7919 % $clean, ['genre', 'artist_name', 'popularity'][1 + i % 3]
+    from range($repeats) as numbers(i)
+),
+
+places as (
+    from distinct_rows
+    union all
+    select $tracks + $repeats + i, distinct_rows.track, distinct_rows.differs_in
+    from range($exact) as numbers(i)
+    inner join distinct_rows on distinct_rows.place = $zeros + pick(i, 'repeated', $clean + $repeats)
+),
+
+changed as (
+    select
+        row_number() over (order by hash(places.place, 'download order')) as listing_id,
+        study_tracks.* replace (
+            case
+                when differs_in = 'genre' then 'Genre ' || (genre[7:]::integer + 1) % 132 else genre
+            end as genre,
+            case when differs_in = 'artist_name' then 'The Other Artist' else artist_name end as artist_name,
+            case
+                when differs_in is distinct from 'popularity' then popularity when popularity is null then 96
+            end as popularity
+        )
+    from places
+    inner join study_tracks on places.track = study_tracks.track
+)
+
+select listing_id, {", ".join(STUDY_COLUMNS)} from changed order by listing_id
+"""
+
+# As the Web API gives them: a track about 1.6 kB, audio features about 0.5 kB.
+_DOCUMENTS = r"""
+create or replace temp macro reference(kind, id) as {
+    'external_urls': {'spotify': 'https://open.spotify.com/' || kind || '/' || id},
+    'href': 'https://api.spotify.com/v1/' || kind || 's/' || id, 'id': id, 'type': kind,
+    'uri': 'spotify:' || kind || ':' || id
+};
+create or replace temp macro credit(name) as
+    case
+        when name is null then [] else [struct_insert(reference('artist', made_up_id('artist', name)), name := name)]
+    end;
+create or replace temp macro image(id, side) as
+    {'height': side, 'url': 'https://i.scdn.co/image/' || side || md5(id), 'width': side};
+create or replace temp macro album(id, name, artist) as struct_insert(
+    reference('album', id), album_type := 'album', artists := credit(artist),
+    available_markets := ['AR', 'AU', 'BR', 'DE', 'DK', 'ES', 'FR', 'GB', 'IT', 'JP', 'MX', 'NL', 'NZ', 'SE', 'US'],
+    images := [image(id, 640), image(id, 300), image(id, 64)], name := 'The album of ' || name,
+    release_date := (date '1958-01-01' + pick(id, 'release date', 24000)::integer)::varchar,
+    release_date_precision := 'day', total_tracks := 1 + pick(id, 'tracks', 20)
+);
+create or replace temp macro track_document(id, name, artist, duration, popular) as to_json(struct_insert(
+    reference('track', id), album := album(made_up_id('album', id), name, artist), artists := credit(artist),
+    disc_number := 1, duration_ms := duration, explicit := false, external_ids := {'isrc': 'XXS' || left(md5(id), 9)},
+    is_local := false, is_playable := true, name := name, popularity := popular, preview_url := null,
+    track_number := 1 + pick(id, 'number', 20)
+))::varchar;
+"""
+_AUDIO_FEATURES_DOCUMENT = f"""to_json({{
+    {", ".join(f"'{name}': {name}" for name in FEATURES)}, 'type': 'audio_features', 'id': spotify_track_id,
+    'uri': 'spotify:track:' || spotify_track_id,
+    'track_href': 'https://api.spotify.com/v1/tracks/' || spotify_track_id,
+    'analysis_url': 'https://api.spotify.com/v1/audio-analysis/' || spotify_track_id
+}})::varchar"""
+
+
+def make_listing(connection: duckdb.DuckDBPyConnection, listings: int) -> Counts:
+    """Make the temporary tables listing and study_tracks; returns the counts that they are made to have.
+
+    `listing` has a row a listing, in download order: listing_id and `STUDY_COLUMNS`; study_tracks has a row a track id.
+    132 genres; zero rows, exact repeats, repeats of (id, name); popularity missing in three of four; names that are
+    missing, not Latin, or equal under other ids.
+    """
+    counts = Counts(*(round(listings * count / STUDY.listings) for count in STUDY))
+    zeros, exact = counts.listings - counts.after_zeros, counts.after_zeros - counts.after_exact
+    numbers = {
+        "zeros": zeros, "tracks": counts.clean + zeros, "clean": counts.clean,
+        "repeats": counts.after_exact - counts.clean, "exact": exact,
+    }  # fmt: skip
+    connection.execute(_MACROS)
+    for query in (_TRACKS, _LISTING):
+        connection.execute(query, {name: value for name, value in numbers.items() if f"${name}" in query})
+    return counts
+
+
+def listing_frame(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """The listing in download order with the types of `pandas.read_csv`: numbers that may miss are floats."""
+    numbers = "time_signature::double as time_signature, popularity::double as popularity"
+    return connection.sql(
+        f"select {', '.join(STUDY_COLUMNS)} from (select * replace ({numbers}) from listing) order by listing_id"
+    ).df()
+
+
+def land_listing(connection: duckdb.DuckDBPyConnection, form: Form, *, shuffled: bool = False) -> None:
+    """Land the listing as documents: a dump has features of each listing, a crawl of each track.
+
+    `shuffled`: the rows of each raw table stand in an order that means nothing; else in download order.
+    """
+    connection.execute(_DOCUMENTS)
+    tracks = connection.sql(
+        f"""
+        select listing_id, genre, artist_name, spotify_track_id as track_id,
+            track_document(spotify_track_id, song_name, artist_name, duration_ms, popularity) as payload
+        from listing {"order by hash(listing_id)" if shuffled else ""}
+        """
+    )
+    keys, source, key = (
+        ("listing_id, ", "listing", "listing_id + 1") if form == "dump" else ("", "study_tracks", "track")
+    )
+    audio_features = connection.sql(
+        f"""
+        select {keys}spotify_track_id as track_id, {_AUDIO_FEATURES_DOCUMENT} as payload
+        from {source} {f"order by hash({key})" if shuffled else ""}
+        """
+    )
+    dataset = Dataset("study", "dump:study" if form == "dump" else "sandbox", is_synthetic=True)
+    land(connection, dataset, {"tracks": tracks, "audio_features": audio_features})
+
+
+def clean_like_the_study(listing: pd.DataFrame) -> pd.DataFrame:
+    """The study's cleaning, in its own tool; the index stays the place in the listing."""
+    valid = listing[~((listing["tempo"] < 10) | (listing.get("time_signature", pd.Series(dtype=float)) < 1))]
+    return valid.drop_duplicates().drop_duplicates(["spotify_track_id", "song_name"])
