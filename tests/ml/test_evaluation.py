@@ -1,11 +1,15 @@
 """Figures against numbers worked out by hand."""
 
 import math
+import time
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import log_loss
 
-from ml.evaluation import runner_ups, score, score_genres
+from ml.evaluation import calibration, confusions, importances, runner_ups, score, score_genres, surprises
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)
 GENRES = np.array(["a", "a", "b", "c"], dtype=object)
@@ -44,4 +48,103 @@ def test_runner_ups_are_mean_probabilities_of_a_genres_tracks() -> None:
     assert rows.loc[("a", "c"), "probability"] == pytest.approx(0.2)
     assert rows.loc[("c", "c"), "probability"] == pytest.approx(0.7)
     assert rows.loc[("a", "a"), "n_tracks"] == 2
+    assert rows.loc[("a", "b"), "summed_probability"] == pytest.approx(0.8)
     assert len(rows) == 9
+
+
+def test_log_loss_is_scikit_learns_where_a_probability_is_zero_too() -> None:
+    """Guards against an infinite loss for a genre that no neighbour has."""
+    probabilities = np.array([[1.0, 0.0, 0.0], [0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
+    expected = log_loss(GENRES, probabilities, labels=CLASSES)
+    assert score(GENRES, probabilities, CLASSES).log_loss == pytest.approx(expected)
+
+
+def test_the_calibration_curve_and_its_error() -> None:
+    """Guards against bins by the true genre's probability, and against an error that is not weighted by tracks."""
+    curve = calibration(GENRES, PROBABILITIES, CLASSES)
+    # Confidences .6, .5, .4, .7 in fifteenths: 9, 7.5, 6, 10.5, so the bins 9, 8, 6, 11; right: yes, no, no, yes.
+    assert curve["bin"].tolist() == [6, 8, 9, 11]
+    assert curve["accuracy"].tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert curve["mean_confidence"].tolist() == pytest.approx([0.4, 0.5, 0.6, 0.7])
+    assert curve["tracks"].tolist() == [1, 1, 1, 1]
+    assert (curve["lower_bound"] < curve["mean_confidence"]).all()
+    assert (curve["mean_confidence"] <= curve["upper_bound"] + 1e-12).all()
+    assert score(GENRES, PROBABILITIES, CLASSES).ece == pytest.approx((0.4 + 0.5 + 0.4 + 0.3) / 4)
+
+
+def test_confusions_count_tracks_of_the_true_genre() -> None:
+    """Guards against true and predicted in each other's place, and against rows of zero tracks."""
+    found = confusions(GENRES, PROBABILITIES, CLASSES)
+    assert found.to_dict("split")["data"] == [["a", "a", 1], ["a", "b", 1], ["b", "a", 1], ["c", "c", 1]]
+
+
+def test_surprises_are_the_surest_first() -> None:
+    """Guards against guesses that are unsure, and right ones among the wrong."""
+    found = surprises(GENRES, PROBABILITIES, CLASSES, count=1)
+    assert found[["row", "kind", "rank", "genre", "predicted_genre", "probability"]].to_numpy().tolist() == [
+        [3, "sure_and_right", 1, "c", "c", 0.7],
+        [1, "sure_and_wrong", 1, "a", "b", 0.5],
+    ]
+    assert surprises(GENRES, PROBABILITIES, CLASSES)["row"].tolist() == [3, 0, 1, 2]
+
+
+def draw(n_artists: int, tracks_each: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Genres, probabilities and artists where all tracks of an artist fare alike."""
+    rng = np.random.default_rng(seed)
+    genre, fares = rng.integers(3, size=n_artists), rng.dirichlet(np.ones(3), size=n_artists)
+    artists = np.repeat(np.arange(n_artists), tracks_each)
+    return CLASSES[genre[artists]], fares[artists], artists
+
+
+def test_intervals_are_those_of_artists_drawn_with_their_tracks() -> None:
+    """Guards against intervals over tracks, which are far too narrow where an artist has many.
+
+    The expected bounds are worked out the slow way: for each resample, the tracks of the drawn artists are scored.
+    """
+    genres, probabilities, artists = draw(n_artists=40, tracks_each=5)
+    scores = score(genres, probabilities, CLASSES, artists=artists)
+    rng, slow = np.random.default_rng(99), []
+    for _ in range(400):
+        rows = np.concatenate([np.flatnonzero(artists == artist) for artist in rng.integers(40, size=40)])
+        again = score(genres[rows], probabilities[rows], CLASSES)
+        slow.append((again.top_1, again.macro_f1, again.log_loss))
+    low, high = np.percentile(slow, [2.5, 97.5], axis=0)
+    assert (scores.top_1_low, scores.macro_f1_low, scores.log_loss_low) == pytest.approx(tuple(low), abs=0.04)
+    assert (scores.top_1_high, scores.macro_f1_high, scores.log_loss_high) == pytest.approx(tuple(high), abs=0.04)
+    by_track = score(genres, probabilities, CLASSES, artists=np.arange(len(genres)))
+    assert scores.top_1_high - scores.top_1_low > 1.8 * (by_track.top_1_high - by_track.top_1_low)
+
+
+def test_intervals_repeat_and_need_two_artists() -> None:
+    """Guards against figures that change from run to run, and an interval of width zero that looks like certainty."""
+    genres, probabilities, artists = draw(n_artists=20, tracks_each=2)
+    first = score(genres, probabilities, CLASSES, artists=artists)
+    assert first == score(genres, probabilities, CLASSES, artists=artists)
+    assert first != score(genres, probabilities, CLASSES, artists=artists, seed=1)
+    assert math.isnan(score(genres, probabilities, CLASSES, artists=np.zeros(40, dtype=int)).top_1_low)
+
+
+def test_intervals_at_full_size_take_seconds() -> None:
+    """Guards against a bootstrap that takes minutes (or a matrix of artists x resamples) on the study's full size."""
+    rng = np.random.default_rng(0)
+    classes = np.array(sorted(f"genre {number}" for number in range(132)), dtype=object)
+    genres, artists = classes[rng.integers(132, size=165_000)], rng.integers(60_000, size=165_000)
+    probabilities = rng.random((165_000, 132))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    started = time.process_time()
+    score(genres, probabilities, classes, artists=artists)
+    assert time.process_time() - started < 30
+
+
+def test_a_feature_without_use_has_no_importance() -> None:
+    """Guards against importances of columns in another's place."""
+    inputs = pd.DataFrame({"noise": np.arange(300.0), "loudness": np.repeat([0.0, 1.0, 2.0], 100)})
+    genres = np.repeat(CLASSES, 100)
+
+    def guess(frame: pd.DataFrame) -> np.ndarray:
+        return CLASSES[frame["loudness"].to_numpy(dtype=int)]
+
+    found = importances(DummyClassifier(), guess, inputs, genres, repeats=4, seed=1)
+    assert found.shape == (2, 4)
+    assert found[0].tolist() == [0, 0, 0, 0]
+    assert found[1].mean() == pytest.approx(2 / 3, abs=0.1)
