@@ -1,122 +1,320 @@
 """One training run: fit on the training part, score on the held-out part, record both in schema `ml`.
 
-Belongs here: the order of the steps, the run's identity and the tables it writes. Not here: what is fitted
-(estimators.py), on which rows (dataset.py) and what the figures mean (evaluation.py).
+Belongs here: the order of the steps, the run's identity and the rows it writes. Not here: what is fitted
+(estimators.py), on which rows (protocols.py), what the figures mean (evaluation.py) and the tables (tables.py).
 """
 
 import hashlib
 import re
+import resource
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import duckdb
+import numpy as np
 import pandas as pd
 
-from ml.dataset import AUDIO_FEATURES, Split, Tracks, split_by_artist
-from ml.estimators import BASELINE, make_estimator
-from ml.evaluation import Scores, runner_ups, score, score_genres
+from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks
+from ml.estimators import BASELINE
+from ml.evaluation import Scores, calibration, confusions, importances, runner_ups, score, score_genres, surprises
 from ml.prediction import Model, predict_probabilities, save
+from ml.protocols import Protocol, find_protocol
+from ml.tables import create_ml_tables
 
-PROTOCOL = "artist_grouped"
-
-_DDL = {
-    "model_runs": """run_id varchar, dataset varchar, is_synthetic boolean, protocol varchar, model varchar,
-        features varchar, seed integer, n_train integer, n_test integer, n_genres integer, n_genres_left_out integer,
-        top_1 double, top_2 double, top_3 double, top_4 double, macro_f1 double, log_loss double, fit_seconds double,
-        model_bytes bigint, model_path varchar, is_baseline boolean, is_published boolean, created_at timestamp""",
-    "genre_scores": """run_id varchar, genre varchar, n_tracks integer, n_train integer, support integer,
-        precision double, recall double, f1 double, dataset varchar, is_synthetic boolean""",
-    "runner_ups": """run_id varchar, genre varchar, predicted_genre varchar, probability double, n_tracks integer,
-        dataset varchar, is_synthetic boolean""",
-    "genres_left_out": """run_id varchar, genre varchar, n_tracks integer, reason varchar, dataset varchar,
-        is_synthetic boolean""",
-    "genre_predictions": """run_id varchar, spotify_track_id varchar, rank integer, genre varchar, probability double,
-        held_out boolean, dataset varchar, is_synthetic boolean""",
-}
-
-_COMMENTS = {
-    "model_runs": "One row a training run: its figures, on held-out tracks alone (n_test), and how it was made.",
-    "genre_scores": "One row a run and genre: precision, recall and F1 on the genre's held-out tracks (support).",
-    "runner_ups": "One row a run, genre and predicted genre: the mean probability over the genre's held-out tracks.",
-    "genres_left_out": "One row a run and genre that could not be learnt, and why; its tracks stay in the marts.",
-    "genre_predictions": "One row a clean track and rank (1 to 5) of the published run; held_out says that the model "
-    "had seen neither the track nor its artists.",
-}
+IMPORTANCE_TRACKS = 5_000
+"""Columns are shuffled among at most this many held-out tracks: 132 genres and an ensemble take seconds, not hours."""
+IMPORTANCE_REPEATS = 3
+VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A fitted model with its figures on the held-out part of `tracks`, not yet recorded."""
+    """A model with its figures on the held-out tracks, not yet recorded.
 
-    model: Model
+    Over several folds every figure is of all folds' held-out tracks together, and there is no single model. `genres`
+    are those learnt, sorted. `notes` say what to know of the figures, a sentence each.
+    """
+
+    run_id: str
+    name: str
+    features: str
     protocol: str
     seed: int
     tracks: Tracks
-    split: Split
+    splits: list[Split]
+    genres: np.ndarray
     scores: Scores
+    n_artists_test: int
     genre_scores: pd.DataFrame
+    confusions: pd.DataFrame
     runner_ups: pd.DataFrame
+    calibration: pd.DataFrame
+    feature_importances: pd.DataFrame
+    surprises: pd.DataFrame
     fit_seconds: float
+    predict_seconds: float
+    peak_mb: float
+    notes: list[str]
+    fitted: Model | None
+
+    @property
+    def model(self) -> Model:
+        """The fitted model. Raises `ModelError` for a run over several folds, which has one a fold."""
+        if self.fitted is None:
+            raise ModelError(
+                f"{self.run_id} is a run over {self.folds} folds: it has no single model. Train one split."
+            )
+        return self.fitted
+
+    @property
+    def folds(self) -> int:
+        """The number of splits."""
+        return len(self.splits)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Genres that were not learnt, with the reason."""
+        return self.splits[0].left_out
+
+    @property
+    def n_train(self) -> int:
+        """Tracks learnt, before any resampling; the mean of the folds."""
+        return round(np.mean([len(split.train) for split in self.splits]))
+
+    @property
+    def n_set_aside(self) -> int:
+        """Tracks in neither part; the mean of the folds."""
+        return round(np.mean([len(split.set_aside) for split in self.splits]))
 
 
-def fit(tracks: Tracks, *, model: str, seed: int = 538, split: Split | None = None) -> Run:
+def fit(
+    tracks: Tracks,
+    *,
+    model: str,
+    features: str = "audio",
+    protocol: str = "artist_grouped",
+    folds: int = 1,
+    seed: int = 538,
+    split: Split | None = None,
+) -> Run:
     """Fit `model` (a name in the registry) on the training part and score it on the held-out part, which it never sees.
 
-    Same tracks, seed and library versions give the same figures. Raises `ModelError`: unknown model, too few genres.
+    `features` is "audio" or "audio+title" (a protocol of the study has its own); `split` takes the place of the
+    protocol's. Same tracks, seed and library versions give the same figures. Raises `ModelError`: unknown model,
+    features or protocol, too few genres or tracks, values that cannot be learnt from.
     """
-    split = split or split_by_artist(tracks, seed=seed)
-    features, genres = tracks.frame[AUDIO_FEATURES], tracks.frame["genre"].to_numpy(dtype=object)
-    pipeline = make_estimator(model, seed)
-    started = time.perf_counter()
-    pipeline.fit(features.iloc[split.train], genres[split.train])
-    seconds = time.perf_counter() - started
-    fitted = Model(_run_id(tracks, model, seed), model, pipeline, tracks.dataset, tracks.is_synthetic)
-    probabilities = predict_probabilities(fitted, features.iloc[split.test])
-    true = genres[split.test]
+    plan = find_protocol(protocol)
+    splits = [split] if split else plan.splits(tracks, folds=folds, seed=seed)
+    return _fit(tracks, plan, splits, model, features, seed)
+
+
+def fit_protocol(
+    tracks: Tracks,
+    protocol: str,
+    *,
+    models: Sequence[str] | None = None,
+    features: str = "audio",
+    folds: int = 1,
+    seed: int = 538,
+) -> list[Run]:
+    """`fit` each of `models` (by default those that the protocol compares) on the very same splits."""
+    plan = find_protocol(protocol)
+    splits = plan.splits(tracks, folds=folds, seed=seed)
+    return [_fit(tracks, plan, splits, model, features, seed) for model in models or plan.models]
+
+
+def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, features: str, seed: int) -> Run:
+    features = plan.features or features
+    notes = plan.notes(tracks) + _feature_notes(tracks, features)
+    run_id = _run_id(tracks, plan, splits, name, features, seed)
+    genres = tracks.frame["genre"].to_numpy(dtype=object)
+    fit_seconds = predict_seconds = 0.0
+    parts, shuffled, n_shuffled = [], [], 0
+    with PeakMemory() as memory:
+        for split in splits:
+            started = time.perf_counter()
+            pipeline = plan.make(name, features=features, seed=seed, training_genres=genres[split.train])
+            try:
+                pipeline.fit(tracks.inputs.iloc[split.train], genres[split.train])
+            except ModelError:
+                raise
+            except ValueError as error:  # scikit-learn's, for data that an estimator cannot work with
+                raise ModelError(
+                    f"{name} cannot be fitted to {len(split.train)} tracks of {len(set(genres[split.train]))} genres "
+                    f"of {tracks.dataset!r}: {error} Import a dump with more tracks, or take another model."
+                ) from error
+            fit_seconds += time.perf_counter() - started
+            model = Model(run_id, name, pipeline, tracks.dataset, tracks.is_synthetic, features, plan.name)
+            started = time.perf_counter()
+            parts.append(predict_probabilities(model, tracks.inputs.iloc[split.test]))
+            predict_seconds += time.perf_counter() - started
+            rows = _sample(split.test, IMPORTANCE_TRACKS // len(splits), seed)
+            shuffled.append(_shuffle(model, tracks, rows, seed))
+            n_shuffled += len(rows)
+    probabilities, classes = np.concatenate(parts), model.genres
+    test = np.concatenate([split.test for split in splits])
+    true, artists = genres[test], tracks.first_artists[test]
+    falls = np.concatenate(shuffled, axis=1)
+    odd = surprises(true, probabilities, classes)
+    songs = tracks.frame.iloc[test[odd.pop("row")]]
     return Run(
-        model=fitted,
-        protocol=PROTOCOL,
+        run_id=run_id,
+        name=name,
+        features=features,
+        protocol=plan.name,
         seed=seed,
         tracks=tracks,
-        split=split,
-        scores=score(true, probabilities, fitted.genres),
-        genre_scores=score_genres(true, probabilities, fitted.genres),
-        runner_ups=runner_ups(true, probabilities, fitted.genres),
-        fit_seconds=seconds,
+        splits=splits,
+        genres=classes,
+        scores=score(true, probabilities, classes, artists=artists, seed=seed),
+        n_artists_test=len(np.unique(artists)),
+        genre_scores=score_genres(true, probabilities, classes),
+        confusions=confusions(true, probabilities, classes),
+        runner_ups=runner_ups(true, probabilities, classes),
+        calibration=calibration(true, probabilities, classes),
+        feature_importances=pd.DataFrame(
+            {
+                "feature": model.columns,
+                "importance": falls.mean(axis=1),
+                "standard_deviation": falls.std(axis=1, ddof=1),
+                "repeats": falls.shape[1],
+                "n_tracks": n_shuffled,
+            }
+        ),
+        surprises=odd.assign(
+            **{name: songs[name].to_numpy() for name in ("spotify_track_id", "song_name", "artist_name")}
+        ),
+        fit_seconds=fit_seconds,
+        predict_seconds=predict_seconds,
+        peak_mb=memory.megabytes,
+        notes=notes,
+        fitted=model if len(splits) == 1 else None,
     )
 
 
-def _run_id(tracks: Tracks, model: str, seed: int) -> str:
-    """The same data, parameters and library versions give the same id: a repeated run replaces itself."""
+def _feature_notes(tracks: Tracks, features: str) -> list[str]:
+    """The audio features that tell nothing, being unknown or one value throughout. All of them: `ModelError`."""
+    values = tracks.inputs[AUDIO_FEATURES]
+    distinct = values.nunique()
+    unknown = [name for name in AUDIO_FEATURES if distinct[name] == 0]
+    constant = [name for name in AUDIO_FEATURES if distinct[name] == 1 and values[name].notna().all()]
+    if len(unknown) + len(constant) == len(AUDIO_FEATURES) and features == "audio":
+        raise ModelError(
+            f"No audio feature of {tracks.dataset!r} varies: each is unknown or has one value throughout, so there is "
+            "nothing to tell genres by. See marts.feature_distribution, and import a dump that has features."
+        )
+    notes = []
+    if unknown:
+        notes.append(f"Unknown of every track, so of no use: {', '.join(unknown)}.")
+    if constant:
+        notes.append(f"The same for every track, so of no use: {', '.join(constant)}.")
+    return notes
+
+
+def _sample(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:size])
+
+
+def _shuffle(model: Model, tracks: Tracks, rows: np.ndarray, seed: int) -> np.ndarray:
+    def guess(inputs: pd.DataFrame) -> np.ndarray:
+        return model.genres[np.argmax(predict_probabilities(model, inputs), axis=1)]
+
+    inputs, genres = tracks.inputs.iloc[rows][model.columns], tracks.frame["genre"].to_numpy(dtype=object)[rows]
+    return importances(model.pipeline, guess, inputs, genres, repeats=IMPORTANCE_REPEATS, seed=seed)
+
+
+def _run_id(tracks: Tracks, plan: Protocol, splits: list[Split], model: str, features: str, seed: int) -> str:
+    """The same data, splits, settings and library versions give the same id: a repeated run replaces itself."""
     digest = hashlib.sha256(pd.util.hash_pandas_object(tracks.frame, index=False).to_numpy().tobytes())
-    digest.update(repr((PROTOCOL, model, seed, version("scikit-learn"), version("numpy"))).encode())
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", tracks.dataset)
-    return f"{name}-{PROTOCOL}-{model}-{digest.hexdigest()[:8]}"
+    for split in splits:
+        digest.update(split.train.tobytes() + b"|" + split.test.tobytes())
+    settings = (tracks.dataset, plan.name, len(splits), model, features, seed, *(version(name) for name in VERSIONS))
+    digest.update(repr(settings).encode())
+    # The id is a folder's name, which cannot be as long or as odd as a dataset's.
+    dataset = re.sub(r"[^A-Za-z0-9_.-]+", "_", tracks.dataset)[:60]
+    return f"{dataset}-{plan.name}-{model}-{digest.hexdigest()[:8]}"
+
+
+class PeakMemory:
+    """The highest resident memory of this process while the block runs, in MB, looked at 20 times a second.
+
+    Everything counts that the process holds, data and libraries included, but no child processes. The system's own
+    peak (ru_maxrss) is of the process's whole life, so it stands in only where /proc is missing.
+    """
+
+    _STATM = Path("/proc/self/statm")
+
+    def __enter__(self) -> Self:
+        self.megabytes = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        self._look()
+        while not self._done.wait(0.05):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        if self._STATM.exists():
+            resident = int(self._STATM.read_text().split()[1]) * resource.getpagesize()
+        else:
+            resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
+        self.megabytes = max(self.megabytes, resident / 1e6)
 
 
 def save_model(run: Run, folder: Path) -> Path:
-    """Write the run's model to `folder`/<run_id>/model.skops and return that path."""
-    path = folder / run.model.run_id / "model.skops"
+    """Write the run's model to `folder`/<run_id>/model.skops and return that path.
+
+    Raises `ModelError` for a run that has no model to keep: over several folds, or by a protocol of the study.
+    """
+    _refuse_unless_publishable(run)
+    path = folder / run.run_id / "model.skops"
     save(run.model, path)
     return path
+
+
+def _refuse_unless_publishable(run: Run) -> None:
+    if find_protocol(run.protocol).is_studys:
+        raise ModelError(
+            f"{run.run_id} repeats the study, for comparison alone: it is neither kept nor published. Train by "
+            "artist_grouped."
+        )
+    _ = run.model
 
 
 def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | None, *, published: bool) -> None:
     """Write the run's rows into schema `ml` in one transaction, in place of those of the same run_id.
 
-    `published` marks the run whose predictions will stand in `ml.genre_predictions`.
+    `published` marks the run whose predictions will stand in `ml.genre_predictions`; raises `ModelError` where it
+    cannot be (several folds, a protocol of the study). A card beside the model file is recorded with it.
     """
+    if published:
+        _refuse_unless_publishable(run)
     stamp: dict[str, Any] = {
-        "run_id": run.model.run_id,
+        "run_id": run.run_id,
         "dataset": run.tracks.dataset,
         "is_synthetic": run.tracks.is_synthetic,
     }
     genres = run.tracks.frame["genre"]
-    totals, trained = genres.value_counts(), genres.iloc[run.split.train].value_counts()
+    totals = genres.value_counts()
+    trained = genres.iloc[np.concatenate([split.train for split in run.splits])].value_counts() / run.folds
+    card = model_path.with_name("card.md") if model_path else None
     scored = {name: value for name, value in asdict(run.scores).items() if name != "n"}
     rows = {
         "model_runs": pd.DataFrame(
@@ -125,51 +323,53 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
                 | scored
                 | {
                     "protocol": run.protocol,
-                    "model": run.model.name,
-                    "features": "audio",
+                    "folds": run.folds,
+                    "model": run.name,
+                    "features": run.features,
                     "seed": run.seed,
-                    "n_train": len(run.split.train),
+                    "n_train": run.n_train,
                     "n_test": run.scores.n,
-                    "n_genres": len(run.model.genres),
-                    "n_genres_left_out": len(run.split.left_out),
+                    "n_set_aside": run.n_set_aside,
+                    "n_genres": len(run.genres),
+                    "n_genres_left_out": len(run.left_out),
+                    "n_artists_test": run.n_artists_test,
                     "fit_seconds": run.fit_seconds,
+                    "predict_seconds": run.predict_seconds,
+                    "peak_mb": run.peak_mb,
                     "model_bytes": model_path.stat().st_size if model_path else None,
                     "model_path": str(model_path) if model_path else None,
-                    "is_baseline": run.model.name == BASELINE,
+                    "card_path": str(card) if card and card.exists() else None,
+                    "notes": "\n".join(run.notes),
+                    "is_baseline": run.name == BASELINE,
                     "is_published": published,
                     "created_at": datetime.now(UTC).replace(tzinfo=None),
                 }
             ]
         ),
         "genre_scores": run.genre_scores.assign(
-            n_tracks=run.genre_scores["genre"].map(totals), n_train=run.genre_scores["genre"].map(trained), **stamp
+            n_tracks=run.genre_scores["genre"].map(totals),
+            n_train=run.genre_scores["genre"].map(trained).round().astype(int),
         ),
-        "runner_ups": run.runner_ups.assign(**stamp),
+        "confusions": run.confusions,
+        "runner_ups": run.runner_ups,
+        "calibration": run.calibration,
+        "feature_importances": run.feature_importances,
+        "surprises": run.surprises,
         "genres_left_out": pd.DataFrame(
-            [{"genre": genre, "n_tracks": int(totals[genre]), "reason": reason} | stamp
-             for genre, reason in run.split.left_out.items()],
-            columns=["genre", "n_tracks", "reason", *stamp],
+            [(genre, int(totals[genre]), reason) for genre, reason in run.left_out.items()],
+            columns=["genre", "n_tracks", "reason"],
         ),
-    }  # fmt: skip
+    }
     connection.execute("begin")
     try:
         create_ml_tables(connection)
         if published:
             connection.execute("update ml.model_runs set is_published = false where is_published")
         for table, frame in rows.items():
-            connection.execute(f"delete from ml.{table} where run_id = ?", [run.model.run_id])
-            connection.register("incoming", frame)
+            connection.execute(f"delete from ml.{table} where run_id = ?", [run.run_id])
+            connection.register("incoming", frame.assign(**stamp))
             connection.execute(f"insert into ml.{table} by name select * from incoming")
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
-
-
-def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create schema `ml` and its tables where they are missing; changes nothing else."""
-    connection.execute("create schema if not exists ml")
-    for table, columns in _DDL.items():
-        connection.execute(f"create table if not exists ml.{table} ({columns})")
-        comment = _COMMENTS[table].replace("'", "''")
-        connection.execute(f"comment on table ml.{table} is '{comment}'")

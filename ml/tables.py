@@ -1,0 +1,222 @@
+"""Schema `ml` of the warehouse: its tables, and what each column holds.
+
+Belongs here: names, types, units and ranges. Not here: the rows, which training.py and prediction.py write.
+"""
+
+import logging
+from pathlib import Path
+
+import duckdb
+
+from ml.evaluation import BINS, RESAMPLES
+
+STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"
+
+_RUN = {
+    "run_id": ("varchar", "The run, as in ml.model_runs."),
+    "dataset": ("varchar", "The dataset that was learnt, as in raw.datasets."),
+    "is_synthetic": ("boolean", "Whether that dataset is made up; then so is every figure."),
+}
+_INTERVAL = f"95 % interval, bootstrap over held-out artists ({RESAMPLES} resamples); NULL for fewer than two artists"
+
+
+def _with_interval(name: str, comment: str) -> dict[str, tuple[str, str]]:
+    return {
+        name: ("double", comment),
+        f"{name}_low": ("double", f"Lower bound of {name}: {_INTERVAL}."),
+        f"{name}_high": ("double", f"Upper bound of {name}: {_INTERVAL}."),
+    }
+
+
+TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "model_runs": (
+        "One row a training run: its figures, on held-out tracks alone (n_test), and how it was made.",
+        {
+            "run_id": ("varchar", "Dataset, protocol, model and a hash of the data, splits, settings and versions."),
+            "dataset": _RUN["dataset"],
+            "is_synthetic": _RUN["is_synthetic"],
+            "protocol": ("varchar", "How tracks were held out: a name in ml/protocols.py."),
+            "folds": ("integer", "1: one split; k: every track held out once, and the figures are of all of them."),
+            "model": ("varchar", "The estimator: a name in ml/estimators.py."),
+            "features": ("varchar", "audio, or audio+title."),
+            "seed": ("integer", "The seed of splits, model and intervals."),
+            "n_train": (
+                "integer",
+                "Tracks learnt, before any resampling; the mean of the folds where there are several.",
+            ),
+            "n_test": ("integer", "Held-out tracks: those that the figures are of."),
+            "n_set_aside": (
+                "integer",
+                "Tracks in neither part, for they share an artist or the audio vector with held-out ones; the mean of "
+                "the folds.",
+            ),
+            "n_genres": ("integer", "Genres learnt."),
+            "n_genres_left_out": ("integer", "Genres that were not, see ml.genres_left_out."),
+            "n_artists_test": ("integer", "First credited artists of the held-out tracks."),
+            **_with_interval("top_1", "Share (0 to 1) of held-out tracks whose genre is the first guess."),
+            **_with_interval("top_2", "Share (0 to 1) whose genre is among the first two guesses."),
+            **_with_interval("top_3", "Share (0 to 1) whose genre is among the first three guesses."),
+            **_with_interval("top_4", "Share (0 to 1) whose genre is among the first four guesses."),
+            **_with_interval("macro_f1", "Plain mean of the genres' F1 (0 to 1)."),
+            **_with_interval("log_loss", "Mean of minus the log of the true genre's probability, in nats (0 is best)."),
+            "ece": ("double", f"Expected calibration error (0 to 1) over {BINS} equal bins of the first probability."),
+            "fit_seconds": ("double", "Seconds to fit, all folds together."),
+            "predict_seconds": ("double", "Seconds to score the held-out tracks, all folds together."),
+            "peak_mb": (
+                "double",
+                "Highest resident memory in MB of the whole process, data included, while it fitted and scored.",
+            ),
+            "model_bytes": ("bigint", "Size of the model file in bytes; NULL where none was kept."),
+            "model_path": ("varchar", "The model file; NULL where none was kept."),
+            "card_path": ("varchar", "The model card; NULL where none was written."),
+            "notes": ("varchar", "What to know of the figures, a line each; empty where there is nothing."),
+            "is_baseline": ("boolean", "Whether the model knows the genres' shares only."),
+            "is_published": ("boolean", "Whether its predictions stand in ml.genre_predictions; one run at most."),
+            "created_at": ("timestamp", "When it was recorded, UTC."),
+        },
+    ),
+    "genre_scores": (
+        "One row a run and genre: precision, recall and F1 on the genre's held-out tracks (support).",
+        {
+            **_RUN,
+            "genre": ("varchar", "The genre."),
+            "n_tracks": ("integer", "Its clean tracks in the dataset."),
+            "n_train": ("integer", "Its tracks that were learnt; the mean of the folds where there are several."),
+            "support": ("integer", "Its held-out tracks."),
+            "precision": ("double", "Of the tracks taken for it, the share that is of it (0 to 1; 0 if none was)."),
+            "recall": ("double", "Of its held-out tracks, the share that was taken for it (0 to 1)."),
+            "f1": ("double", "Harmonic mean of precision and recall (0 to 1)."),
+        },
+    ),
+    "confusions": (
+        "One row a run, genre and predicted genre that some held-out track of the genre was taken for.",
+        {
+            **_RUN,
+            "genre": ("varchar", "The tracks' genre."),
+            "predicted_genre": ("varchar", "The first guess."),
+            "tracks": ("integer", "How many held-out tracks, 1 or more."),
+        },
+    ),
+    "runner_ups": (
+        "One row a run, genre and predicted genre: what probability the genre's held-out tracks were given.",
+        {
+            **_RUN,
+            "genre": ("varchar", "The tracks' genre."),
+            "predicted_genre": ("varchar", "The genre that the probability is of."),
+            "probability": ("double", "Mean over the genre's held-out tracks (0 to 1; a genre's rows sum to 1)."),
+            "summed_probability": ("double", "Sum over the genre's held-out tracks, in tracks (0 to n_tracks)."),
+            "n_tracks": ("integer", "The genre's held-out tracks."),
+        },
+    ),
+    "calibration": (
+        "One row a run and bin of confidence that has held-out tracks: how often the first guess is right.",
+        {
+            **_RUN,
+            "bin": ("integer", f"1 to {BINS}, equally wide."),
+            "lower_bound": ("double", "The bin's lower bound of the first guess's probability, exclusive (0 to 1)."),
+            "upper_bound": ("double", "Its upper bound, inclusive (0 to 1)."),
+            "tracks": ("integer", "Held-out tracks in it, 1 or more."),
+            "mean_confidence": ("double", "Mean probability of their first guess (0 to 1)."),
+            "accuracy": ("double", "Share of them whose first guess is right (0 to 1)."),
+        },
+    ),
+    "feature_importances": (
+        "One row a run and input column: by how much top-1 falls when the column is shuffled among held-out tracks.",
+        {
+            **_RUN,
+            "feature": ("varchar", "An audio feature, or song_name; with it goes all that the model makes of it."),
+            "importance": ("double", "Mean fall of top-1 (-1 to 1; about 0, or below, for a feature of no use)."),
+            "standard_deviation": ("double", "Of the fall, over the repeats."),
+            "repeats": ("integer", "How often it was shuffled, all folds together."),
+            "n_tracks": ("integer", "Held-out tracks among which it was shuffled, a sample."),
+        },
+    ),
+    "surprises": (
+        "The surest right and the surest wrong first guesses of a run on held-out tracks, 100 of each at most.",
+        {
+            **_RUN,
+            "kind": ("varchar", "sure_and_right or sure_and_wrong."),
+            "rank": ("integer", "1 is the surest of its kind."),
+            "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
+            "song_name": ("varchar", "Its title."),
+            "artist_name": ("varchar", "Its artist."),
+            "genre": ("varchar", "Its genre."),
+            "predicted_genre": ("varchar", "The first guess."),
+            "probability": ("double", "The guess's probability (0 to 1)."),
+        },
+    ),
+    "genres_left_out": (
+        "One row a run and genre that was not learnt, and why; its tracks stay in the marts.",
+        {
+            **_RUN,
+            "genre": ("varchar", "The genre."),
+            "n_tracks": ("integer", "Its clean tracks."),
+            "reason": ("varchar", "Why it was not learnt."),
+        },
+    ),
+    "genre_predictions": (
+        "One row a clean track and rank (1 to 5) of the published run; held_out says that the model had seen neither "
+        "the track nor its artists.",
+        {
+            "run_id": _RUN["run_id"],
+            "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
+            "rank": ("integer", "1 (most probable) to 5, or to the number of genres if there are fewer."),
+            "genre": ("varchar", "The genre guessed."),
+            "probability": ("double", "Its probability (0 to 1)."),
+            "held_out": ("boolean", "Whether the track was held out: only then it says how good the model is."),
+            "dataset": _RUN["dataset"],
+            "is_synthetic": _RUN["is_synthetic"],
+        },
+    ),
+    "study_figures": (
+        "One row a figure that the original study published; none was measured here.",
+        {
+            "protocol": ("varchar", "The protocol it is of, as in ml.model_runs."),
+            "model": ("varchar", "The model, as in ml.model_runs."),
+            "figure": ("varchar", "Which figure: a column of ml.model_runs, or 'f1 of' a genre."),
+            "value": ("double", "The figure as published (0 to 1)."),
+            "note": ("varchar", "What it was measured on."),
+        },
+    ),
+}
+
+
+def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Create schema `ml` and those of its tables that are missing, with comments; returns the tables it replaced.
+
+    Where tables stand that an older version made, all are dropped and made anew, for their rows belong together and can
+    all be computed again; this is logged as a warning. Tables of other names are left alone.
+    """
+    connection.execute("create schema if not exists ml")
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        """select table_name, column_name, lower(data_type) from duckdb_columns()
+        where schema_name = 'ml' and database_name = current_database() order by column_index"""
+    ).fetchall():
+        found.setdefault(table, {})[column] = kind
+    expected = {table: {name: kind for name, (kind, _) in columns.items()} for table, (_, columns) in TABLES.items()}
+    ours = [table for table in TABLES if table in found]
+    outdated = ours if any(found[table] != expected[table] for table in ours) else []
+    if outdated:
+        logging.getLogger(__name__).warning(
+            "The tables of schema ml were those of an older version. They were made anew, and the runs recorded in "
+            "them are gone. Train again: make run."
+        )
+    for table in outdated:
+        connection.execute(f"drop table ml.{table}")
+    for table, (comment, columns) in TABLES.items():
+        if table in found and table not in outdated:
+            continue
+        connection.execute(f"create table ml.{table} ({', '.join(f'{name} {columns[name][0]}' for name in columns)})")
+        connection.execute(f"comment on table ml.{table} is {_literal(comment)}")
+        for name, (_, meaning) in columns.items():
+            connection.execute(f"comment on column ml.{table}.{name} is {_literal(meaning)}")
+    connection.execute("delete from ml.study_figures")
+    connection.execute(
+        "insert into ml.study_figures by name select * from read_csv(?, header = true)", [str(STUDY_FIGURES_FILE)]
+    )
+    return outdated
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
