@@ -96,7 +96,7 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create schema `raw` and its tables where they are missing; changes nothing else."""
     connection.execute("create schema if not exists raw")
     existing = {name for (name,) in connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'raw'"
+        "select table_name from duckdb_tables() where database_name = current_database() and schema_name = 'raw'"
     ).fetchall()}  # fmt: skip
     for table, columns in _DDL.items():
         if table not in existing:
