@@ -7,13 +7,15 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import duckdb
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -360,35 +362,67 @@ def datasets() -> None:
 
 @app.command()
 def predict(
-    file: Annotated[Path, typer.Argument(help="Songs to score: CSV, Parquet or JSON lines with the audio features.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write CSV or Parquet here.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="Songs with audio features: CSV, Parquet or JSON lines; - is standard input.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write .csv, .parquet or .jsonl; - is standard output.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
+    file_format: Annotated[
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="What standard input and output are.")
+    ] = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
-    from ml.prediction import load, predict_songs, published_model_path, read_songs, write_songs
+    from ml.prediction import BATCH, load, published_model_path, score_songs, standard_input, write_songs
 
-    with _plain_errors():
+    with _plain_errors(), ExitStack() as stack:
         if model is None:
             with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
                 model = published_model_path(connection)
         fitted = load(model)
-        songs = predict_songs(fitted, read_songs(file))
-        if output:
-            write_songs(songs, output)
-            console.print(f"{len(songs):,} songs scored into {output}")
-            return
-    label = ", a model of synthetic data" if fitted.is_synthetic else ""
-    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{fitted.run_id}{label}")
-    for number, song in enumerate(songs.head(SONGS_SHOWN).to_dict("records"), start=1):
+        kind: str | None = None
+        if str(file) == "-":
+            file, kind = stack.enter_context(standard_input(file_format))
+        progress = stack.enter_context(_screen_progress())
+        batch = BATCH if output else SONGS_SHOWN
+        scoring = score_songs(fitted, file, file_format=kind, batch=batch, progress=progress)
+        shown = []
+        if output is None:
+            shown = list(islice(scoring, 2))  # the second only says whether there are more
+        elif str(output) == "-":
+            write_songs(scoring, sys.stdout.buffer, file_format=file_format or ("jsonl" if kind == "jsonl" else "csv"))
+        else:
+            write_songs(scoring, output)
+    if output and str(output) != "-":
+        console.print(f"{scoring.songs:,} songs scored into {output}")
+    elif output is None:
+        _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
+        if len(shown) > 1:
+            console.print(f"The first {SONGS_SHOWN} songs; all of them with --output FILE.")
+    if scoring.problem_rows:
+        errors.print(
+            f"[yellow]{scoring.problem_rows:,} of {scoring.songs:,} songs have a value that cannot be used; it counts "
+            "as missing, and the column problems names it.[/] The first:",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for problem in scoring.problems:
+            errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool) -> None:
+    """The table of scored songs."""
+    label = ", a model of synthetic data" if is_synthetic else ""
+    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{run_id}{label}")
+    for number, song in enumerate(songs, start=1):
         name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
         guesses = [
             f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
             for rank in range(1, 6)
         ]
-        table.add_row(str(name), *guesses, song["missing_features"])
+        table.add_row(*(escape(str(cell)) for cell in (name, *guesses, song["missing_features"])))
     console.print(table)
-    if len(songs) > SONGS_SHOWN:
-        console.print(f"The first {SONGS_SHOWN} of {len(songs):,} songs; all of them with --output FILE.")
 
 
 @app.command()

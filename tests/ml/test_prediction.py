@@ -1,16 +1,42 @@
 """The model file and the scoring of songs."""
 
+import csv
+import gzip
+import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import skops.io as sio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from ml.dataset import AUDIO_FEATURES, ModelError, Tracks
-from ml.prediction import Model, load, predict_probabilities, predict_songs, predict_tracks, read_songs, write_songs
-from ml.training import fit, save_model
+from ml.prediction import (
+    FORMAT,
+    Model,
+    Scoring,
+    first_genres,
+    load,
+    predict_probabilities,
+    predict_tracks,
+    record_predictions,
+    save,
+    score_songs,
+    write_songs,
+)
+from ml.training import create_ml_tables, fit, save_model
+from orchestration.cli import app
+
+AMBIENT = dict.fromkeys(AUDIO_FEATURES, "0.5") | {"loudness": "-25.0", "time_signature": "4", "song_name": "Drone"}
+"""A quiet song, as text."""
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +49,33 @@ def model(model_path: Path) -> Model:
     return load(model_path)
 
 
-def songs_file(folder: Path, **changes: str) -> Path:
-    """A CSV of one quiet song; `changes` overwrite its cells."""
-    cells = dict.fromkeys(AUDIO_FEATURES, "0.5") | {"loudness": "-25.0", "time_signature": "4", "song_name": "Drone"}
-    cells |= changes
-    path = folder / "songs.csv"
-    path.write_text(",".join(cells) + "\n" + ",".join(cells.values()) + "\n")
+class Titles:
+    """A classifier that knows the title alone, to see that it arrives: it says Jazz where there is a J in it."""
+
+    classes_ = np.array(["Jazz", "Other"], dtype=object)
+
+    def predict_proba(self, inputs: pd.DataFrame) -> np.ndarray:
+        says_jazz = np.array(["J" in title if isinstance(title, str) else False for title in inputs["song_name"]])
+        return np.column_stack([says_jazz, ~says_jazz]).astype(float)
+
+
+@pytest.fixture
+def title_model() -> Model:
+    return Model("titles-1", "titles", Titles(), "made_up", False, features="audio+title")
+
+
+def songs_csv(folder: Path, *songs: dict[str, str], name: str = "songs.csv") -> Path:
+    """A CSV with a row for each of `songs`: `AMBIENT` with these cells in place of its own."""
+    path = folder / name
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(AMBIENT | (songs[0] if songs else {})))
+        writer.writeheader()
+        writer.writerows(AMBIENT | song for song in songs)
     return path
+
+
+def scored(scoring: Scoring) -> list[dict[str, Any]]:
+    return pa.concat_tables([scoring.schema.empty_table(), *scoring]).to_pylist()
 
 
 def test_a_saved_model_predicts_as_the_fitted_one(tracks: Tracks, model: Model) -> None:
@@ -38,61 +84,337 @@ def test_a_saved_model_predicts_as_the_fitted_one(tracks: Tracks, model: Model) 
     features = tracks.frame[AUDIO_FEATURES]
     assert np.array_equal(predict_probabilities(fitted, features), predict_probabilities(model, features))
     assert (model.dataset, model.is_synthetic) == ("made_up", True)
+    assert (model.features, model.protocol) == ("audio", "artist_grouped")
 
 
-def test_every_track_has_ranks_in_falling_probability(tracks: Tracks, model: Model) -> None:
-    """Guards against tracks lost between batches, and ranks in the wrong order."""
-    held_out = np.arange(len(tracks.frame)) % 2 == 0
-    rows = predict_tracks(model, tracks.frame, held_out, progress=lambda *_: None)
+def test_of_equal_probabilities_the_first_genre_comes_first() -> None:
+    """Guards against ranks that depend on how the five largest are found."""
+
+    class Even:
+        classes_ = np.array(list("abcdefg"), dtype=object)
+
+        def predict_proba(self, inputs: pd.DataFrame) -> np.ndarray:
+            return np.tile([0.0, 0.2, 0.2, 0.4, 0.2, 0.0, 0.0], (len(inputs), 1))
+
+    even = Model("even-1", "even", Even(), "made_up", True)
+    numbers, probabilities = first_genres(even, pd.DataFrame(0.0, index=range(2), columns=AUDIO_FEATURES))
+    assert numbers.tolist() == [[3, 1, 2, 4, 0]] * 2
+    assert probabilities.tolist() == [[0.4, 0.2, 0.2, 0.2, 0.0]] * 2
+
+
+def test_every_track_has_ranks_in_falling_probability(
+    tracks: Tracks, model: Model, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Guards against tracks lost between batches, ranks in the wrong order, and flags on the wrong track."""
+    create_ml_tables(connection)
+    held_out = np.arange(len(tracks.frame)) % 3 == 0
+    for batch in (7, 1000):
+        predictions = predict_tracks(model, tracks.frame, held_out, progress=lambda *_: None, batch=batch)
+        assert record_predictions(connection, predictions) == len(tracks.frame) * 3
+    rows = connection.execute("select * from ml.genre_predictions").df()
     assert len(rows) == len(tracks.frame) * 3
-    first = rows[rows["spotify_track_id"] == "track0"].sort_values("rank")
-    assert first["rank"].tolist() == [1, 2, 3]
-    assert first["probability"].is_monotonic_decreasing
-    assert first["probability"].sum() == pytest.approx(1.0)
-    assert first["held_out"].all()
+    assert set(rows["run_id"]) == {model.run_id}
+    flags = rows[rows["rank"] == 1].set_index("spotify_track_id")["held_out"]
+    assert flags[tracks.frame["spotify_track_id"]].tolist() == held_out.tolist()
+    ranked = rows.sort_values(["spotify_track_id", "rank"]).groupby("spotify_track_id")
+    assert ranked["rank"].agg(list).map(lambda ranks: ranks == [1, 2, 3]).all()
+    assert ranked["probability"].agg(lambda falling: falling.is_monotonic_decreasing).all()
+    assert ranked["probability"].sum().to_numpy() == pytest.approx(1.0)
+    first = rows[rows["rank"] == 1].set_index("spotify_track_id")["genre"]
+    best = model.genres[predict_probabilities(model, tracks.frame).argmax(axis=1)]
+    assert first[tracks.frame["spotify_track_id"]].tolist() == best.tolist()
+
+
+def test_predictions_that_fail_leave_the_old_ones(
+    tracks: Tracks, model: Model, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Guards against a table that is half of one run and half of another."""
+    create_ml_tables(connection)
+    held_out = np.zeros(len(tracks.frame), dtype=bool)
+
+    def predictions() -> Iterator[pa.Table]:
+        return predict_tracks(model, tracks.frame, held_out, progress=lambda *_: None, batch=50)
+
+    def broken() -> Iterator[pa.Table]:
+        yield next(predictions())
+        raise MemoryError
+
+    record_predictions(connection, predictions())
+    with pytest.raises(MemoryError):
+        record_predictions(connection, broken())
+    assert connection.execute("select count(*) from ml.genre_predictions").fetchone() == (len(tracks.frame) * 3,)
 
 
 def test_a_song_is_scored_and_says_what_was_missing(model: Model, tmp_path: Path) -> None:
     """Guards against a missing value that changes the answer unseen."""
-    result = predict_songs(model, read_songs(songs_file(tmp_path, energy="", key="NaN")))
-    assert result.loc[0, "genre_1"] == "Ambient"
-    assert result.loc[0, "missing_features"] == "energy, key"
-    assert result.loc[0, "model_data"] == "synthetic"
-    assert result.loc[0, "song_name"] == "Drone"
+    (song,) = scored(score_songs(model, songs_csv(tmp_path, {"energy": "", "key": "NaN", "mode": " null "})))
+    assert song["genre_1"] == "Ambient"
+    assert song["missing_features"] == "energy, key, mode"
+    assert song["problems"] == ""
+    assert song["model_data"] == "synthetic"
+    assert song["song_name"] == "Drone"
 
 
-@pytest.mark.parametrize("value", ["fast", "1000", "-1", "inf"])
-def test_a_value_that_is_no_tempo_is_named_by_row_and_column(model: Model, tmp_path: Path, value: str) -> None:
-    """Guards against a prediction from nonsense."""
-    with pytest.raises(ModelError, match=f"row 1, column tempo: '{value}'"):
-        predict_songs(model, read_songs(songs_file(tmp_path, tempo=value)))
+@pytest.mark.parametrize("value", ["fast", "1000", "-1", "inf", "-inf", "1_0", "1e999", "12,5", "-nan", "０x1"])
+def test_a_value_that_is_no_tempo_is_named_and_counts_as_missing(model: Model, tmp_path: Path, value: str) -> None:
+    """Guards against a prediction from nonsense, and against a whole file refused for one cell."""
+    scoring = score_songs(model, songs_csv(tmp_path, {}, {"tempo": value}, {"tempo": ""}))
+    good, bad, empty = scored(scoring)
+    assert (good["missing_features"], good["problems"]) == ("", "")
+    assert (bad["missing_features"], bad["problems"]) == ("tempo", f"tempo is {value}, not from 0 to 300")
+    assert (empty["missing_features"], empty["problems"]) == ("tempo", "")
+    assert bad["probability_1"] == empty["probability_1"]
+    assert (scoring.songs, scoring.problem_rows) == (3, 1)
+    assert scoring.problems == [f"row 2: tempo is {value}, not from 0 to 300"]
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    """Guards against a KeyError for a file of something else."""
+def test_several_problems_of_a_row_are_all_named_but_only_the_first_rows(model: Model, tmp_path: Path) -> None:
+    """Guards against correcting a file one cell a run, and against half a million lines on the screen."""
+    bad = {"energy": "2", "loudness": "x" * 100}
+    scoring = score_songs(model, songs_csv(tmp_path, *[{}] * 20, *[bad] * 15), batch=10)
+    rows = scored(scoring)
+    assert rows[20]["problems"] == f"energy is 2, not from 0 to 1; loudness is {'x' * 40}, not from -60 to 10"
+    assert [problem.partition(":")[0] for problem in scoring.problems] == [f"row {row}" for row in range(21, 26)]
+    assert scoring.problem_rows == 15
+
+
+def test_a_file_of_mostly_unusable_rows_is_refused_and_nothing_is_written(model: Model, tmp_path: Path) -> None:
+    """Guards against a file in other units, scored as if all its values were missing."""
+    path = songs_csv(tmp_path, {}, {"energy": "57"}, {"energy": "80"})
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    with pytest.raises(ModelError, match="2 of 3 songs.*more than half.*\n  row 2: energy is 57"):
+        write_songs(score_songs(model, path), out)
+    assert out.read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.csv", "songs.csv"]
+    stream = io.BytesIO()
+    with pytest.raises(ModelError, match="more than half"):
+        write_songs(score_songs(model, path), stream)
+    assert stream.getvalue() == b""
+
+
+def test_missing_columns_are_named(model: Model, tmp_path: Path) -> None:
+    """Guards against a KeyError for a file of something else; a time signature may be absent, and is then missing."""
     path = tmp_path / "few.csv"
     path.write_text("energy,loudness\n0.5,-3\n")
     with pytest.raises(ModelError, match="lacks the columns danceability, key.*It has: energy, loudness"):
-        read_songs(path)
+        score_songs(model, path)
+    whole = pd.read_csv(songs_csv(tmp_path, {}))
+    whole.drop(columns="time_signature").to_csv(path, index=False)
+    assert scored(score_songs(model, path))[0]["missing_features"] == "time_signature"
 
 
-def test_parquet_and_json_lines_are_scored_as_csv_is(model: Model, tmp_path: Path) -> None:
-    """Guards against formats that are read differently."""
-    expected = predict_songs(model, read_songs(songs_file(tmp_path)))["probability_1"].iloc[0]
-    songs = pd.read_csv(tmp_path / "songs.csv")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("\n1,2\n", "first line is empty"),
+        ("energy,Energy\n1,2\n", "names a column twice"),
+        ("a\0b\n", "not text in UTF-8"),
+        (",".join(AMBIENT) + "\n" + ",".join(AMBIENT.values()) + "\n1,2\n", "Line: 3.*Expected Number of Columns"),
+        (",".join(AMBIENT) + "\n" + ",".join(AMBIENT.values()) + 'x"\n"y\n', "Line: 3"),
+        (",".join([*AMBIENT, "Model"]) + "\n", "columns that scoring adds: Model"),
+    ],
+    ids=["empty", "no header", "twice", "binary", "short row", "open quotation", "clash"],
+)
+def test_a_csv_that_cannot_be_read_is_told_in_a_sentence(
+    model: Model, tmp_path: Path, content: str, words: str
+) -> None:
+    """Guards against tracebacks, and against rows that are lost in silence."""
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    with pytest.raises(ModelError, match=f"bad.csv.*{words}"):
+        scored(score_songs(model, path))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [('{"energy": 1}\n{"energy": \n', "cannot be read.*line"), ("[1, 2]\n", "cannot be read"), ("\n", "cannot")],
+    ids=["cut", "no objects", "blank"],
+)
+def test_json_lines_that_cannot_be_read_are_told_in_a_sentence(
+    model: Model, tmp_path: Path, content: str, words: str
+) -> None:
+    """Guards against tracebacks for what a user can cause."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text(content)
+    with pytest.raises(ModelError, match=f"bad.jsonl {words}"):
+        score_songs(model, path)
+
+
+def test_other_files_are_refused_by_name(model: Model, tmp_path: Path) -> None:
+    """Guards against reading, or writing, what an ending does not say."""
+    with pytest.raises(ModelError, match="nowhere.csv does not exist"):
+        score_songs(model, tmp_path / "nowhere.csv")
+    with pytest.raises(ModelError, match="unknown ending"):
+        score_songs(model, songs_csv(tmp_path, {}, name="songs.xlsx"))
+    with pytest.raises(ModelError, match="unknown ending"):
+        write_songs(score_songs(model, songs_csv(tmp_path, {})), tmp_path / "out.xlsx")
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    with pytest.raises(ModelError, match="text.parquet cannot be read"):
+        score_songs(model, tmp_path / "text.parquet")
+
+
+def test_every_format_is_scored_alike(model: Model, tmp_path: Path) -> None:
+    """Guards against formats that are read differently, missing and impossible values included."""
+    path = songs_csv(tmp_path, {}, {"tempo": "1000.5"}, {"energy": "", "key": "7"}, name="songs [1].csv")
+    expected = scored(score_songs(model, path))
+    assert [song["problems"] for song in expected] == ["", "tempo is 1000.5, not from 0 to 300", ""]
+    songs = pd.read_csv(path)
+    songs.to_parquet(tmp_path / "songs.parquet")
+    songs.astype(object).where(songs.notna(), None).to_json(tmp_path / "songs.jsonl", orient="records", lines=True)
+    songs.to_csv(tmp_path / "songs.tsv", sep="\t", index=False)
+    songs.to_csv(tmp_path / "semicolons.csv", sep=";", index=False)
+    (tmp_path / "songs.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\r\n", b"\n").rstrip())
+    for name in ("songs.parquet", "songs.jsonl", "songs.tsv", "semicolons.csv", "songs.csv.gz", "bom.csv"):
+        assert scored(score_songs(model, tmp_path / name)) == expected, name
+
+
+def test_own_columns_are_kept_as_they_are(model: Model, tmp_path: Path) -> None:
+    """Guards against an id, a date or a nested value that comes out changed or not at all."""
+    features = {name: float(AMBIENT[name]) for name in AUDIO_FEATURES}
+    songs = pd.DataFrame(
+        [features | {"id": 1, "at": "2020-05-01T10:00:00Z", "tags": ["a", "b"], "ok": True, "Prix €": "007"}]
+    ).rename(columns={"energy": "Energy"})
     songs.to_parquet(tmp_path / "songs.parquet")
     songs.to_json(tmp_path / "songs.jsonl", orient="records", lines=True)
     for name in ("songs.parquet", "songs.jsonl"):
-        assert predict_songs(model, read_songs(tmp_path / name))["probability_1"].iloc[0] == expected
+        (song,) = scored(score_songs(model, tmp_path / name))
+        kept = {"id": 1, "at": "2020-05-01T10:00:00Z", "tags": '["a","b"]', "ok": True, "Prix €": "007"}
+        assert {key: song[key] for key in song if key in kept} == kept
+        assert not set(song) & {"Energy", "energy", "tempo"}
 
 
-def test_scored_songs_are_written_by_ending(model: Model, tmp_path: Path) -> None:
-    """Guards against an output that cannot be read back, and against unknown endings written as something."""
-    scored = predict_songs(model, read_songs(songs_file(tmp_path)))
-    write_songs(scored, tmp_path / "out.parquet")
-    assert pd.read_parquet(tmp_path / "out.parquet")["genre_1"].tolist() == ["Ambient"]
-    with pytest.raises(ModelError, match="unknown ending"):
-        write_songs(scored, tmp_path / "out.xlsx")
+@pytest.mark.parametrize("songs", [0, 3])
+def test_scored_songs_are_written_by_ending(model: Model, tmp_path: Path, songs: int) -> None:
+    """Guards against an output that cannot be read back, is another in another format, or lacks the columns."""
+    names = ['Blå "Gården", ☃\nII', "NA", "日本"][:songs]
+    path = songs_csv(tmp_path, *({"song_name": name} for name in names))
+    expected = scored(score_songs(model, path))
+    for ending in ("csv", "parquet", "jsonl"):
+        write_songs(score_songs(model, path, batch=2), tmp_path / f"out.{ending}")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["song_name"] for row in rows] == names
+    assert [float(row["probability_1"]) for row in rows] == [row["probability_1"] for row in expected]
+    columns = list(score_songs(model, path).schema.names)
+    assert (tmp_path / "out.csv").read_text().splitlines()[0].replace('"', "").split(",") == columns
+    written = pd.read_parquet(tmp_path / "out.parquet")
+    assert (list(written), written.to_dict("records")) == (columns, expected)
+    if songs:
+        assert pd.read_json(tmp_path / "out.jsonl", lines=True, dtype=False).to_dict("records") == expected
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+cells = st.sampled_from(["0.5", "", "nan", "NaN", "inf", "fast", "1e-3", "-5", "٣", "'", '"', "a,b", " 0.25 "])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    songs=st.lists(st.fixed_dictionaries({"energy": cells, "song_name": st.text(max_size=8)}), max_size=30),
+    batch=st.integers(1, 8),
+)
+def test_borders_of_batches_change_nothing(
+    model: Model, tmp_path_factory: pytest.TempPathFactory, songs: list[dict[str, str]], batch: int
+) -> None:
+    """Guards against rows lost, doubled or moved at a border, whatever text they hold."""
+    plain = [
+        {"energy": song["energy"], "song_name": "x" + song["song_name"].replace("\0", "").replace("\r", " ")}
+        for song in songs
+        if song["song_name"].isprintable()
+    ]
+    path = songs_csv(tmp_path_factory.mktemp("songs"), *plain, *[{"song_name": "good"}] * (len(plain) + 1))
+    at_once = scored(score_songs(model, path, batch=10_000))
+    assert [song["song_name"] for song in at_once[: len(plain)]] == [song["song_name"] for song in plain]
+    usable = [song["energy"].strip() in ("0.5", "1e-3", "0.25") for song in plain]
+    assert ["energy" not in song["missing_features"] for song in at_once[: len(plain)]] == usable
+    tables = list(score_songs(model, path, batch=batch))
+    assert [len(table) for table in tables][:-1] == [batch] * ((len(at_once) - 1) // batch)
+    assert pa.concat_tables(tables).to_pylist() == at_once
+
+
+@pytest.mark.parametrize("column", ["song_name", "track_name", "Name"])
+def test_a_title_is_recognised_under_the_names_of_known_dumps(title_model: Model, tmp_path: Path, column: str) -> None:
+    """Guards against a model of titles that is given none because the column is called otherwise."""
+    path = tmp_path / "songs.csv"
+    whole = pd.read_csv(songs_csv(tmp_path, {"song_name": "J"}, {"song_name": " "}, {"song_name": "x"}))
+    whole.rename(columns={"song_name": column}).to_csv(path, index=False)
+    rows = scored(score_songs(title_model, path))
+    assert [song["genre_1"] for song in rows] == ["Jazz", "Other", "Other"]
+    assert [song["missing_features"] for song in rows] == ["", "song_name", ""]
+    assert [song[column] for song in rows] == ["J", " ", "x"]
+
+
+def test_a_model_of_titles_says_that_there_are_none(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a file without titles that is scored as if it had them."""
+    path = songs_csv(tmp_path, {})
+    pd.read_csv(path).drop(columns="song_name").to_csv(path, index=False)
+    assert scored(score_songs(title_model, path))[0]["missing_features"] == "song_name"
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl"])
+def test_songs_come_from_standard_input_and_go_to_standard_output(model_path: Path, tmp_path: Path, form: str) -> None:
+    """Guards against a pipe that needs a file, and against words among the songs."""
+    path = songs_csv(tmp_path, {}, {"tempo": "1000", "song_name": "Gården"})
+    content = path.read_bytes()
+    if form == "csv.gz":
+        content = gzip.compress(content)
+    if form == "jsonl":
+        pd.read_csv(path).to_json(tmp_path / "songs.jsonl", orient="records", lines=True)
+        content = (tmp_path / "songs.jsonl").read_bytes()
+    result = CliRunner().invoke(app, ["predict", "-", "--model", str(model_path), "--output", "-"], input=content)
+    assert result.exit_code == 0, result.output
+    text = io.StringIO(result.stdout)
+    rows = pd.read_json(text, lines=True) if form == "jsonl" else pd.read_csv(text, keep_default_na=False)
+    assert rows["song_name"].tolist() == ["Drone", "Gården"]
+    assert rows["missing_features"].tolist() == ["", "tempo"]
+    assert "1 of 2 songs have a value that cannot be used" in result.stderr
+    assert "row 2: tempo is 1000" in result.stderr
+
+
+def test_standard_input_that_is_no_songs_is_called_by_its_name(model_path: Path) -> None:
+    """Guards against an error that names a temporary file."""
+    for content, words in ((b"", "Standard input is empty"), (b"a,b\n1,2\n", "Standard input lacks the columns")):
+        result = CliRunner().invoke(app, ["predict", "-", "--model", str(model_path)], input=content)
+        assert result.exit_code == 1
+        assert words in result.stderr
+
+
+def test_the_first_songs_are_shown(model_path: Path, tmp_path: Path) -> None:
+    """Guards against half a million rows on the screen, and against titles that are taken for markup."""
+    path = songs_csv(
+        tmp_path, {"song_name": "[red]Drone[/nothing]"}, *({"song_name": f"S{n:03}"} for n in range(1, 50))
+    )
+    result = CliRunner().invoke(app, ["predict", str(path), "--model", str(model_path)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "[red]Drone[/nothing]" in result.stdout
+    assert "S019" in result.stdout
+    assert "S020" not in result.stdout
+    assert "The first 20 songs" in result.stdout
+
+
+def test_a_model_that_does_not_fit_says_so(model: Model, tmp_path: Path) -> None:
+    """Guards against a model of other columns or genres, whose answers would be wrong and look right."""
+
+    def saved(**changes: Any) -> Path:
+        path = tmp_path / "model.skops"
+        save(model, path)
+        content = sio.load(path, trusted=sio.get_untrusted_types(file=path))
+        sio.dump(content | changes, path)
+        return path
+
+    assert load(saved()).genres.tolist() == ["Ambient", "Jazz", "Punk"]
+    with pytest.raises(ModelError, match="does not fit: it was trained on other columns.*energy, tempo"):
+        load(saved(columns=["energy", "tempo"]))
+    with pytest.raises(ModelError, match="does not fit: it was trained on other columns.*lyrics"):
+        load(saved(features="lyrics", columns=None))
+    with pytest.raises(ModelError, match="does not fit: the genres it names"):
+        load(saved(genres=["Ambient", "Jazz", "Polka"]))
+    with pytest.raises(ModelError, match="made by another version"):
+        load(saved(format="song-genres model 1"))
+    with pytest.raises(ModelError, match="does not fit: its pipeline cannot score"):
+        load(saved(pipeline="none"))
 
 
 def test_a_foreign_or_damaged_file_is_refused(model_path: Path, tmp_path: Path) -> None:
@@ -106,7 +428,7 @@ def test_a_foreign_or_damaged_file_is_refused(model_path: Path, tmp_path: Path) 
     with pytest.raises(ModelError, match="not a song-genres model"):
         load(cut)
     foreign = tmp_path / "foreign.skops"
-    sio.dump({"format": "song-genres model 2", "pipeline": Path("x")}, foreign)
+    sio.dump({"format": FORMAT, "pipeline": Path("x")}, foreign)
     with pytest.raises(ModelError, match="refused: it holds types"):
         load(foreign)
     with pytest.raises(ModelError, match="no model at"):
