@@ -128,12 +128,22 @@ def number_credits(track_ids: pd.Series, credits: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([numbered, own], ignore_index=True)
 
 
+def check_features(tracks: Tracks) -> None:
+    """Raise `ModelError` where every track has the same audio features: there is nothing to tell genres by."""
+    if tracks.audio_vectors.max() == 0 and len(tracks.frame) > 1:
+        raise ModelError(
+            f"No audio feature of {tracks.dataset!r} varies: each is unknown, or has one value, throughout. See "
+            "marts.feature_distribution, and import a dump that has features."
+        )
+
+
 def split_by_artist(tracks: Tracks, *, test_share: float = 0.3, seed: int = 538) -> Split:
     """Hold out about `test_share` of each genre's tracks (0 to 1), all those of a first credited artist together.
 
     No artist, not even one credited second, and no identical audio vector is on both sides: what would link them is
-    set aside. Raises `ModelError` where fewer than two genres can be learnt.
+    set aside. Raises `ModelError` where fewer than two genres can be learnt, or no feature varies.
     """
+    check_features(tracks)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     left_out = _not_learnable(tracks)
     rows = np.flatnonzero(~np.isin(genres, list(left_out)))
@@ -155,8 +165,10 @@ def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[
 
     scikit-learn's StratifiedGroupKFold by first credited artist; as in `split_by_artist`, what shares any credited
     artist or the audio vector with a fold's held-out part is set aside from its training part. A genre that some
-    fold could not learn is left out of all. Raises `ModelError`: fewer than two folds, artists or genres for them.
+    fold could not learn is left out of all. Raises `ModelError`: fewer than two folds, too few artists or genres
+    for them, or no feature that varies.
     """
+    check_features(tracks)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     left_out = _not_learnable(tracks)
     rows = np.flatnonzero(~np.isin(genres, list(left_out)))

@@ -18,11 +18,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import RobustScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, folds_by_artist, split_by_artist
+from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, check_features, folds_by_artist, split_by_artist
 from ml.estimators import BASELINE, DEFAULT, make_estimator
 from ml.features import Audio
 
@@ -94,7 +92,8 @@ class Protocol:
                 else f"All {len(tracks.frame):,} tracks: there are no more than the study's sample of {SAMPLE:,}."
             )
         elif not set(STUDY_GENRES) <= set(tracks.frame["genre"]):
-            notes.append("Not the study's ten genres, which this dataset lacks, but its own ten largest.")
+            largest = min(10, tracks.frame["genre"].nunique())
+            notes.append(f"Not the study's ten genres, which this dataset lacks, but its own {largest} largest.")
         return notes
 
 
@@ -127,6 +126,7 @@ def _study_2023_05(tracks: Tracks, _: int, seed: int) -> list[Split]:
 
 def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int, why_not: str) -> Split:
     """A random split of `rows`, blind to artists. Genres that SMOTE or the figures could not have are left out."""
+    check_features(tracks)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     if len(rows) < 2:
         raise ModelError(f"{tracks.dataset!r} has too few tracks to split. Import a dump with more.")
@@ -150,10 +150,7 @@ def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int
 
 
 def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) -> SamplingPipeline:
-    """The study's steps: features, SMOTE, RobustScaler, and the classifier that the registry's `model` ends in."""
-    estimator = make_estimator(model, seed=seed)
-    if not isinstance(estimator, Pipeline):
-        raise TypeError(f"{model} is no pipeline that ends in its classifier")
+    """Features, SMOTE, and what the registry's `model` has after its features: the study's have RobustScaler there."""
     columns: list[tuple[str, TransformerMixin, str | list[str]]] = [("audio", Audio(), AUDIO_FEATURES)]
     if titles:
         columns.append(("title", TitleWords(), "song_name"))
@@ -162,8 +159,7 @@ def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) 
         [
             ("features", ColumnTransformer(columns, sparse_threshold=0)),
             ("smote", SMOTE(k_neighbors=min(NEIGHBOURS, smallest - 1), random_state=seed)),
-            ("scale", RobustScaler()),
-            ("model", estimator[-1]),
+            ("model", make_estimator(model, seed=seed)[-1]),
         ]
     )
 

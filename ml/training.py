@@ -31,6 +31,8 @@ from ml.tables import create_ml_tables
 IMPORTANCE_TRACKS = 5_000
 """Columns are shuffled among at most this many held-out tracks: 132 genres and an ensemble take seconds, not hours."""
 IMPORTANCE_REPEATS = 3
+FEW_ARTISTS = 30
+"""Held-out artists below which the run says that a bootstrap over them cannot tell how uncertain the figures are."""
 VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
 
@@ -132,7 +134,6 @@ def fit_protocol(
 
 def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, features: str, seed: int) -> Run:
     features = plan.features or features
-    notes = plan.notes(tracks) + _feature_notes(tracks, features)
     run_id = _run_id(tracks, plan, splits, name, features, seed)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     fit_seconds = predict_seconds = 0.0
@@ -161,6 +162,10 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
     probabilities, classes = np.concatenate(parts), model.genres
     test = np.concatenate([split.test for split in splits])
     true, artists = genres[test], tracks.first_artists[test]
+    n_artists = len(np.unique(artists))
+    notes = plan.notes(tracks) + _feature_notes(tracks)
+    if n_artists < FEW_ARTISTS:
+        notes.append(f"Only {n_artists} artists are held out: the figures are rough, and their intervals too narrow.")
     falls = np.concatenate(shuffled, axis=1)
     odd = surprises(true, probabilities, classes)
     songs = tracks.frame.iloc[test[odd.pop("row")]]
@@ -174,7 +179,7 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
         splits=splits,
         genres=classes,
         scores=score(true, probabilities, classes, artists=artists, seed=seed),
-        n_artists_test=len(np.unique(artists)),
+        n_artists_test=n_artists,
         genre_scores=score_genres(true, probabilities, classes),
         confusions=confusions(true, probabilities, classes),
         runner_ups=runner_ups(true, probabilities, classes),
@@ -199,17 +204,12 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
     )
 
 
-def _feature_notes(tracks: Tracks, features: str) -> list[str]:
-    """The audio features that tell nothing, being unknown or one value throughout. All of them: `ModelError`."""
+def _feature_notes(tracks: Tracks) -> list[str]:
+    """The audio features that tell nothing, being unknown or of one value throughout."""
     values = tracks.inputs[AUDIO_FEATURES]
-    distinct = values.nunique()
+    distinct, known = values.nunique(), values.notna()
     unknown = [name for name in AUDIO_FEATURES if distinct[name] == 0]
-    constant = [name for name in AUDIO_FEATURES if distinct[name] == 1 and values[name].notna().all()]
-    if len(unknown) + len(constant) == len(AUDIO_FEATURES) and features == "audio":
-        raise ModelError(
-            f"No audio feature of {tracks.dataset!r} varies: each is unknown or has one value throughout, so there is "
-            "nothing to tell genres by. See marts.feature_distribution, and import a dump that has features."
-        )
+    constant = [name for name in AUDIO_FEATURES if distinct[name] == 1 and known[name].all()]
     notes = []
     if unknown:
         notes.append(f"Unknown of every track, so of no use: {', '.join(unknown)}.")

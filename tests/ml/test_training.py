@@ -1,12 +1,17 @@
 """A run from tracks to tables: its figures, their repetition, and what is recorded."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
-from ml.dataset import ModelError, Tracks, split_by_artist
-from ml.training import fit, record, save_model
+from ml.card import write_card
+from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, split_by_artist
+from ml.tables import create_ml_tables
+from ml.training import PeakMemory, fit, record, save_model
 from tests.ml.made_up_tracks import make_tracks
 
 
@@ -65,6 +70,173 @@ def test_genres_left_out_are_recorded_with_their_reason(connection: duckdb.DuckD
     record(connection, fit(tracks, model="prior"), None, published=False)
     found = connection.execute("select genre, n_tracks, reason from ml.genres_left_out").fetchall()
     assert found == [("Lonely", 1, "it has one track")]
+
+
+def test_folds_pool_the_held_out_tracks_and_have_no_model(
+    tracks: Tracks, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against figures of one fold that pass for all, and a published model that stands for five."""
+    run = fit(tracks, model="knn", folds=5)
+    assert (run.scores.n, run.n_train, run.folds, run.n_artists_test) == (180, 144, 5, 60)
+    assert run.confusions["tracks"].sum() == run.calibration["tracks"].sum() == 180
+    with pytest.raises(ModelError, match="over 5 folds"):
+        save_model(run, tmp_path)
+    with pytest.raises(ModelError, match="over 5 folds"):
+        record(connection, run, None, published=True)
+    record(connection, run, None, published=False)
+    assert connection.execute("select folds, n_test, model_path from ml.model_runs").fetchone() == (5, 180, None)
+    assert run.run_id != fit(tracks, model="knn", folds=4).run_id
+
+
+def test_what_makes_another_run_makes_another_id(tracks: Tracks) -> None:
+    """Guards against runs that overwrite each other's figures."""
+    ids = [
+        fit(tracks, model="prior").run_id,
+        fit(tracks, model="prior", features="audio+title").run_id,
+        fit(tracks, model="prior", protocol="study_2023_04").run_id,
+        fit(tracks, model="prior", seed=1).run_id,
+        fit(tracks, model="prior", split=split_by_artist(tracks, test_share=0.5)).run_id,
+        fit(replace(tracks, dataset="made up"), model="prior").run_id,
+    ]
+    assert len(set(ids)) == len(ids)
+    long = fit(replace(tracks, dataset="d/" * 300), model="prior").run_id
+    assert len(long) < 120
+    assert "/" not in long
+
+
+def test_all_tables_are_filled_from_held_out_tracks_alone(
+    tracks: Tracks, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against charts drawn on training rows, as the study's were."""
+    split = split_by_artist(tracks)
+    run = fit(tracks, model="study_forest", split=split)
+    path = save_model(run, tmp_path)
+    write_card(run, path)
+    record(connection, run, path, published=True)
+    held_out = set(tracks.frame["spotify_track_id"].iloc[split.test])
+    assert {row[0] for row in connection.execute("select spotify_track_id from ml.surprises").fetchall()} <= held_out
+    for table, column in (("confusions", "tracks"), ("calibration", "tracks"), ("runner_ups", "summed_probability")):
+        [(total,)] = connection.execute(f"select sum({column}) from ml.{table}").fetchall()
+        assert total == pytest.approx(54), table
+    [(loudest, n_tracks)] = connection.execute(
+        "select feature, n_tracks from ml.feature_importances order by importance desc limit 1"
+    ).fetchall()
+    assert (loudest, n_tracks) == ("loudness", 54)
+    [row] = connection.execute(
+        "select card_path, model_bytes, top_1 between top_1_low and top_1_high, peak_mb > 50, n_artists_test, "
+        "predict_seconds > 0, features from ml.model_runs"
+    ).fetchall()
+    assert row == (str(path.with_name("card.md")), path.stat().st_size, True, True, 18, True, "audio")
+
+
+def test_an_interval_that_cannot_be_is_null(connection: duckdb.DuckDBPyConnection) -> None:
+    """Guards against a NaN in the warehouse, which compares as greater than every number."""
+    tracks = make_tracks(["A", "B"] * 3, [["a"], ["b"], ["a"], ["b"], ["x"], ["x"]])
+    rows = np.arange(6)
+    record(connection, fit(tracks, model="prior", split=Split(rows[:4], rows[4:], rows[:0], {})), None, published=False)
+    assert connection.execute("select top_1_low, top_1 from ml.model_runs").fetchone() == (None, 0.5)
+
+
+def test_every_column_of_every_table_is_explained(connection: duckdb.DuckDBPyConnection) -> None:
+    """Guards against tables that whoever queries them must guess at."""
+    create_ml_tables(connection)
+    for kind, names in (("tables", "table_name"), ("columns", "table_name, column_name")):
+        found = connection.execute(f"select {names}, comment from duckdb_{kind}() where schema_name = 'ml'").fetchall()
+        assert found
+        assert [row for row in found if not row[-1]] == []
+
+
+def test_tables_of_an_older_version_are_made_anew_and_that_is_said(
+    tracks: Tracks, connection: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Guards against warehouses that cannot be written after an update, and against rows of runs that are gone."""
+    connection.execute("create schema ml; create table ml.model_runs (run_id varchar, accuracy double)")
+    connection.execute("create table ml.mine (a integer)")
+    record(connection, fit(tracks, model="prior"), None, published=False)
+    assert connection.execute("select count(top_1) from ml.model_runs").fetchone() == (1,)
+    assert "an older version" in caplog.text
+    assert create_ml_tables(connection) == []
+    assert connection.execute("select count(*) from ml.mine").fetchone() == (0,)
+    assert connection.execute("select count(*) from ml.model_runs").fetchone() == (1,)
+
+
+def test_the_studys_figures_stand_beside_ours(connection: duckdb.DuckDBPyConnection) -> None:
+    """Guards against published figures that are doubled by a second run, or lost."""
+    create_ml_tables(connection)
+    create_ml_tables(connection)
+    rows = connection.execute(
+        "select value from ml.study_figures where protocol = 'study_2023_04' and model = 'study_forest' order by figure"
+    ).fetchall()
+    assert rows == [(0.2484,), (0.3047,), (0.3573,)]
+
+
+def test_peak_memory_is_of_the_block_and_not_of_the_whole_life() -> None:
+    """Guards against a figure that an earlier model's memory would give to a later one."""
+    with PeakMemory() as small:
+        pass
+    with PeakMemory() as large:
+        block = np.ones(50_000_000)
+        time.sleep(0.1)
+    del block
+    with PeakMemory() as after:
+        pass
+    assert large.megabytes - small.megabytes == pytest.approx(400, abs=60)
+    assert after.megabytes < large.megabytes - 300
+
+
+@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "lightgbm"])
+def test_awkward_labels_are_kept_as_they_are(model: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Guards against genres cut, merged or refused for a space, an emoji, a quote or their length."""
+    labels = ["  two  words ", "🎷 jazz", "x" * 500, 'it\'s; drop "table"', "{"]
+    tracks = make_tracks(labels * 12, [[f"artist {number}"] for number in range(60)])
+    run = fit(tracks, model=model)
+    assert run.genres.tolist() == sorted(labels)
+    record(connection, run, None, published=False)
+    found = connection.execute("select genre from ml.genre_scores where support > 0").fetchall()
+    assert sorted(label for (label,) in found) == sorted(labels)
+
+
+@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "forest", "lightgbm", "ensemble"])
+def test_ten_tracks_give_figures_or_an_error_that_says_why(model: str) -> None:
+    """Guards against a traceback of scikit-learn, and figures without the doubt that ten tracks leave."""
+    tracks = make_tracks(["A", "B"] * 5, [[f"artist {number}"] for number in range(10)])
+    try:
+        run = fit(tracks, model=model)
+    except ModelError as error:
+        assert "tracks of 2 genres" in str(error) and "Import a dump with more tracks" in str(error)  # noqa: PT018
+    else:
+        assert run.scores.n == 2
+        assert run.notes[-1].startswith("Only 2 artists are held out: the figures are rough")
+
+
+@pytest.mark.parametrize("model", ["prior", "study_forest", "lightgbm", "mlp"])
+def test_constant_and_unknown_features_are_noted(model: str, tracks: Tracks) -> None:
+    """Guards against a crash, or silence, where a feature tells nothing."""
+    frame = tracks.frame.assign(time_signature=np.nan, mode=1.0, key=np.where(np.arange(180) < 90, np.nan, 5.0))
+    run = fit(replace(tracks, frame=frame), model=model)
+    assert run.notes[:2] == [
+        "Unknown of every track, so of no use: time_signature.",
+        "The same for every track, so of no use: mode.",
+    ]
+    assert np.isfinite(run.scores.log_loss)
+
+
+def test_features_that_all_tell_nothing_are_an_error(tracks: Tracks) -> None:
+    """Guards against figures of a model that saw no difference between any two tracks."""
+    blank = tracks.frame.assign(**dict.fromkeys(AUDIO_FEATURES, 0.5) | {"tempo": np.nan})
+    for protocol in ("artist_grouped", "study_2023_04"):
+        with pytest.raises(ModelError, match="No audio feature of 'made_up' varies"):
+            fit(replace(tracks, frame=blank), model="study_forest", protocol=protocol)
+    with pytest.raises(ModelError, match="No audio feature of 'made_up' varies"):
+        fit(replace(tracks, frame=blank), model="study_forest", folds=5)
+
+
+def test_infinite_values_are_an_error_that_names_the_track(tracks: Tracks) -> None:
+    """Guards against an infinite value taken for a large one."""
+    frame = tracks.frame.copy()
+    frame.loc[3, "tempo"] = np.inf
+    with pytest.raises(ModelError, match="tempo of track 'track3' is infinite"):
+        fit(replace(tracks, frame=frame), model="prior")
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are(tracks: Tracks) -> None:
