@@ -3,14 +3,14 @@
 It is no dependency, and `make bench` does not run it. It needs an environment of its own, for it pins other versions
 than ours (about 2 GB; any CPU build of torch will do):
 
-    python3 -m venv .venv-autogluon
-    .venv-autogluon/bin/pip install torch==2.13.0
-    .venv-autogluon/bin/pip install "autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3"
+    python3 -m venv ../autogluon
+    ../autogluon/bin/pip install torch==2.13.0
+    ../autogluon/bin/pip install "autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3"
 
 The project's environment writes each warehouse's tracks and folds, AutoGluon's reads them:
 
     python -m tests.benchmarks.autogluon_reference --export DIR data/warehouse.duckdb
-    .venv-autogluon/bin/python tests/benchmarks/autogluon_reference.py --run DIR [--titles] [--metric log_loss]
+    ../autogluon/bin/python tests/benchmarks/autogluon_reference.py --run DIR [--titles] [--metric log_loss]
 
 AutoGluon takes its own validation rows, by row, from a fold's training part. `--metric` is what it picks its ensemble
 by (its default: accuracy); with log_loss it calibrates its probabilities as well.
