@@ -7,6 +7,7 @@ Belongs here: paths, connections and publication. Not here: what stands in the t
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -79,10 +80,13 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
     return connection
 
 
-def publish(warehouse: Path, published: Path) -> int:
+def publish(
+    warehouse: Path, published: Path, *, check: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None
+) -> int:
     """Replace `published` by a checkpointed copy of `warehouse`, atomically; returns the copy's size in bytes.
 
-    A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one.
+    A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one. `check` is called
+    with the open warehouse, which nobody else can write meanwhile; what it raises stops the publication.
 
     Raises `WarehouseMissing` (there is no `warehouse`) or `WarehouseLocked`.
     """
@@ -91,6 +95,7 @@ def publish(warehouse: Path, published: Path) -> int:
     published.parent.mkdir(parents=True, exist_ok=True)
     unfinished = published.with_name(published.name + ".unfinished")
     with connect(warehouse) as connection:
+        check(connection)
         connection.execute("checkpoint")
         # In a process of its own, while we hold the lock: opening and closing the file here would drop DuckDB's
         # lock on it (POSIX locks go with the first closed descriptor), and a writer could come in half-way.

@@ -52,6 +52,8 @@ STAGES = {
     "ml__genre_predictions": "predict",
     "report__published_database": "publish",
     "report__page": "report",
+    "report__documentation": "document",
+    "report__exports": "export",
 }
 """The run's steps in order, by Dagster's name, with the reader's word for each."""
 
@@ -436,6 +438,48 @@ def report() -> None:
         for sentence in result.missing:
             errors.print(f"[yellow]Missing:[/] {sentence}", highlight=False)
         console.print(f"{result.path} ({len(result.charts)} charts)")
+
+
+@app.command()
+def publish() -> None:
+    """Replace the published copy by the warehouse, after a `dbt build` by hand in which every test passed."""
+    from orchestration.builds import require_tested_build
+
+    with _plain_errors():
+        path = warehouse.published_path()
+        size = warehouse.publish(warehouse.warehouse_path(), path, check=require_tested_build)
+    console.print(f"{path} ({size / 1e6:,.1f} MB) is the warehouse as it is now.", highlight=False)
+
+
+@app.command()
+def export(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder [exports/<dataset>].")] = None,
+) -> None:
+    """Write the study's two CSVs and each mart as Parquet, from the published copy."""
+    from extract.exports import export as export_marts
+
+    with (
+        _plain_errors(),
+        warehouse.connect(warehouse.published_path(), read_only=True) as connection,
+        _screen_progress() as progress,
+    ):
+        written = export_marts(connection, output, progress=progress)
+    label = " (synthetic)" if written.is_synthetic else ""
+    table = Table("file", "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
+    for name, rows in written.rows.items():
+        table.add_row(name, f"{rows:,}")
+    console.print(table)
+
+
+@app.command()
+def docs() -> None:
+    """Write dbt's documentation of the warehouse to reports/warehouse.html: one file, for a browser."""
+    with console.status("dbt reads the warehouse …"):
+        from orchestration.resources import write_documentation
+
+        with _plain_errors():
+            page = write_documentation(Path("reports/warehouse.html"))
+    console.print(str(page))
 
 
 if __name__ == "__main__":

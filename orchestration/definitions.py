@@ -1,13 +1,12 @@
 """What Dagster loads: the assets, checks and jobs, wired to this machine's files."""
 
 import logging
-import os
 
 import dagster as dg
 
 from extract.progress import Progress
 from orchestration.assets import extract, model, report, warehouse
-from orchestration.resources import dbt_resource, warehouse_resource
+from orchestration.resources import dbt_resource, point_dbt_at, warehouse_resource
 
 
 def log_progress(stage: str, done: int, total: int | None) -> None:
@@ -19,15 +18,13 @@ def log_progress(stage: str, done: int, total: int | None) -> None:
 def definitions(progress: Progress = log_progress) -> dg.Definitions:
     """All definitions; `progress` hears how far a step is."""
     files = warehouse_resource()
-    # dbt resolves a relative path against its own working directory: tell it the one that Python uses.
-    os.environ["WAREHOUSE_PATH"] = files.path
+    point_dbt_at(files.file)
     return dg.Definitions(
         assets=[
             extract.raw_documents,
             warehouse.dbt_models,
             *model.ASSETS,
-            report.published_database,
-            report.report_page,
+            *report.ASSETS,
         ],
         resources={"warehouse": files, "dbt": dbt_resource(), "progress": progress},
         # One process for all steps: DuckDB has a single writer, and each further process costs seconds to start.

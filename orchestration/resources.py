@@ -1,5 +1,7 @@
 """What the assets are handed: the database files, dbt, and a way to say how far they are."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 
 from extract import warehouse
+from orchestration.builds import require_tested_build
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
@@ -35,8 +38,11 @@ class Warehouse(dg.ConfigurableResource):
         return warehouse.connect(Path(self.published_path), read_only=True)
 
     def publish(self) -> int:
-        """Replace the published copy by the warehouse as it is now; returns its size in bytes."""
-        return warehouse.publish(self.file, Path(self.published_path))
+        """Replace the published copy by the warehouse as it is now; returns its size in bytes.
+
+        Raises `WarehouseError` where the marts were not all built and tested (`require_tested_build`).
+        """
+        return warehouse.publish(self.file, Path(self.published_path), check=require_tested_build)
 
 
 def warehouse_resource() -> Warehouse:
@@ -46,11 +52,48 @@ def warehouse_resource() -> Warehouse:
     )
 
 
+def point_dbt_at(file: Path) -> None:
+    """Have dbt, which runs in the project's root, open `file`.
+
+    In the root nothing is changed: dbt would take another spelling of the path for another profile, and parse the whole
+    project again.
+    """
+    if Path.cwd() != ROOT:
+        os.environ["WAREHOUSE_PATH"] = str(file.absolute())
+
+
 def dbt_resource() -> DbtCliResource:
     """The command line of dbt: that of this environment, whether or not it is active, run in the project's root."""
     return DbtCliResource(
         project_dir=dbt_project, profiles_dir=str(ROOT), dbt_executable=str(Path(sys.executable).with_name("dbt"))
     )
+
+
+def write_documentation(page: Path) -> Path:
+    """Write dbt's documentation of every table, column and test to `page`: one file that asks the network for nothing.
+
+    dbt opens the warehouse (WAREHOUSE_PATH) for it, to read the columns' types. Raises `WarehouseError` where there is
+    none, or dbt fails.
+    """
+    file = warehouse.warehouse_path()
+    if not file.exists():
+        raise warehouse.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
+    point_dbt_at(file)
+    prepare_manifest()
+    target = ROOT / "target" / "docs"
+    target.mkdir(parents=True, exist_ok=True)
+    # With a manifest at hand dbt need not compile the models, which takes as long as all the rest.
+    shutil.copyfile(dbt_project.manifest_path, target / "manifest.json")
+    run = dbt_resource().cli(
+        ["docs", "generate", "--static", "--no-compile", "--quiet"], target_path=target, raise_on_error=False
+    ).wait()  # fmt: skip
+    if not run.is_successful():
+        reason = str(run.get_error()).strip().splitlines()[-1]
+        raise warehouse.WarehouseError(f"dbt could not document {file}: {reason}. See {target / 'dbt.log'}.")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = page.with_name(page.name + ".unfinished")
+    shutil.copyfile(target / "static_index.html", unfinished)
+    return unfinished.replace(page)
 
 
 def prepare_manifest() -> None:

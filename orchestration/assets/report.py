@@ -1,12 +1,14 @@
-"""What people look at: the published copy of the warehouse, and the report made from it."""
+"""What people look at: the published copy of the warehouse, and the report, exports and documentation made from it."""
 
 from pathlib import Path
 
 import dagster as dg
 
+from extract.exports import export
 from extract.progress import Progress
 from ml.report import build_report
-from orchestration.resources import Warehouse
+from orchestration.assets.warehouse import dbt_models
+from orchestration.resources import Warehouse, write_documentation
 
 REPORTS = Path("reports")
 
@@ -14,10 +16,7 @@ REPORTS = Path("reports")
 @dg.asset(
     key=["report", "published_database"],
     group_name="report",
-    deps=[
-        *(["marts", name] for name in ("clean_tracks", "cleaning_audit", "rejected_listings", "track_genres")),
-        ["ml", "genre_predictions"],
-    ],
+    deps=[*(key for key in dbt_models.keys if key.path[0] == "marts"), ["ml", "genre_predictions"]],
     kinds={"duckdb"},
     pool="duckdb",
 )
@@ -41,3 +40,34 @@ def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> d
             "missing": "\n".join(result.missing) or "nothing",
         }
     )
+
+
+@dg.asset(
+    key=["report", "documentation"],
+    group_name="report",
+    deps=[key for key in dbt_models.keys if key.path[0] == "marts"],
+    kinds={"html"},
+    pool="duckdb",
+)
+def documentation(progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
+    """reports/warehouse.html: every table, column, test and the lineage, as dbt documents them."""
+    progress("documentation", 0, None)
+    page = write_documentation(REPORTS / "warehouse.html")
+    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(page.absolute()))})
+
+
+@dg.asset(key=["report", "exports"], group_name="report", deps=[published_database], kinds={"csv", "parquet"})
+def exports(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
+    """exports/<dataset>/: the two CSVs of the study's notebooks, and each mart as Parquet."""
+    with warehouse.connect_published() as connection:
+        written = export(connection, progress=progress)
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(written.folder.absolute())),
+            "synthetic": written.is_synthetic,
+            "rows": dg.MetadataValue.json(dict(written.rows)),
+        }
+    )
+
+
+ASSETS = [published_database, report_page, documentation, exports]

@@ -1,0 +1,69 @@
+{#-
+    What dbt last did to the warehouse stands in it, in intermediate.last_build (one row): so that marts are published
+    when all of them were built and tested, and not when a test failed or dbt was killed half-way.
+    Both macros are hooks; they run before and after every `dbt run`, `build`, `seed` and `test`.
+-#}
+{% macro begin_build() %}
+    {% if execute and flags.WHICH in ('run', 'build', 'seed') and writes_relations() %}
+        {{ adapter.dispatch('begin_build')() }}
+    {% endif %}
+{% endmacro %}
+
+{% macro duckdb__begin_build() -%}
+    create schema if not exists intermediate;
+    create or replace table intermediate.last_build as
+    select
+        '{{ flags.WHICH }}' as command,
+        cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as timestamp) as began_at,
+        false as is_complete,
+        false as is_tested,
+        'it did not end' as problems;
+    comment on table intermediate.last_build is
+        'What dbt last did here. One row. Published when is_complete (all models) and is_tested (all data tests).'
+{%- endmacro %}
+
+
+{% macro end_build() %}
+    {% if execute and (flags.WHICH == 'test' or flags.WHICH in ('run', 'build', 'seed') and writes_relations()) %}
+        {{ adapter.dispatch('end_build')() }}
+    {% endif %}
+{% endmacro %}
+
+{% macro duckdb__end_build() -%}
+    {%- set done, wrong = [], [] -%}
+    {%- for result in results -%}
+        {%- if result.status in ('success', 'pass', 'warn') -%}
+            {%- do done.append(result.node.unique_id) -%}
+        {%- elif result.status != 'no-op' -%}
+            {%- do wrong.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set left = {'test': 0, 'model': 0, 'seed': 0} -%}
+    {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done -%}
+        {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
+    {%- endfor -%}
+    {%- set problems = (wrong[:5] | join(', ') | replace("'", '')) ~ (' and ' ~ (wrong | length - 5) ~ ' more' if wrong | length > 5) -%}
+    {%- if flags.WHICH == 'test' -%}
+        create schema if not exists intermediate;
+        create table if not exists intermediate.last_build
+        (command varchar, began_at timestamp, is_complete boolean, is_tested boolean, problems varchar);
+        {%- if wrong or not left.test %}
+        update intermediate.last_build set
+            is_tested = {{ not wrong }},
+            problems = case when is_complete then '{{ problems }}' else problems end
+        {%- endif -%}
+    {%- else -%}
+        update intermediate.last_build set
+            is_complete = {{ not left.model and (not left.seed or flags.WHICH == 'run') }},
+            is_tested = {{ not left.test and not wrong }},
+            problems = '{{ problems }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether this command was told to build anything, rather than to run unit tests alone. -#}
+{% macro writes_relations() %}
+    {% set built = [] %}
+    {% for id in selected_resources if id.split('.')[0] in ('model', 'seed') %}{% do built.append(id) %}{% endfor %}
+    {{ return(built | length > 0) }}
+{% endmacro %}

@@ -1,0 +1,161 @@
+"""Exports: the marts as files, for people who work without DuckDB, the study's notebooks among them.
+
+Belongs here: which files, their columns, order and types, and how they are written. Not here: any judgement of a row,
+which the dbt project has made, and what the columns mean, which the marts say themselves.
+
+The study's two files are laid out as its notebooks read them. track_cleaning opens `audio_features_4.0.csv`, drops its
+column `id` and then sees 14 columns of float64 and 4 of text; it writes `audio_features_4.0_clean.csv` without row ids.
+So every number is written with a point, whole ones too, and reads back as the same double; what is unknown is empty.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from extract.dumps import FEATURES
+from extract.progress import Progress, ignore
+from extract.warehouse import WarehouseError
+
+STUDY_COLUMNS = (*FEATURES, "artist_name", "song_name", "genre", "spotify_track_id", "popularity")
+LISTINGS = "audio_features_4.0.csv"
+CLEAN_TRACKS = "audio_features_4.0_clean.csv"
+README = "README.md"
+
+FIRST_RULE_OF_THE_STUDY = "invalid_tempo_or_time_signature"
+MEMORY_LIMIT = "1GB"  # DuckDB's; sorting more listings than fit into it goes through the disk
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: the folder, whose data they are, and the rows of each file by its name."""
+
+    folder: Path
+    dataset: str
+    is_synthetic: bool
+    rows: Mapping[str, int]
+
+
+def default_folder(dataset: str) -> Path:
+    """`exports/<dataset>` below the working directory: files of two datasets never stand in one folder."""
+    return Path("exports") / (re.sub(r"[^\w.-]+", "_", dataset).lstrip(".") or "dataset")
+
+
+def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *, progress: Progress = ignore) -> Export:
+    """Write the marts of `connection` (the published copy will do) into `folder`, by default `default_folder`.
+
+    `audio_features_4.0_clean.csv` is clean_tracks: the study's 18 columns, in download order.
+    `audio_features_4.0.csv` is the listing that the study would have had: `id` (our listing_id), then the same columns,
+    one row a listing in download order. The study knew only songs with audio features; a listing that a rule before its
+    first one took (no readable document, no features, a value that cannot be one) has no row here, but is in
+    rejected_listings with its reason. So the study's own cleaning of this file gives the other one, and
+    listings = clean tracks + rejected listings can be checked from the files; README.md does the sum.
+    `<mart>.parquet` is each mart as it stands.
+
+    README.md says whose data they are and whether they are made up. It is removed first and written last; every file
+    appears whole or not at all. Raises `WarehouseError` where the marts have not been built.
+    """
+    dataset, is_synthetic = _dataset(connection)
+    folder = folder or default_folder(dataset)
+    queries = _queries(connection)
+    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    rows: dict[str, int] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = {name: folder / f"{name}.unfinished" for name in (*queries, README)}
+    try:
+        for done, (name, query) in enumerate(queries.items()):
+            progress("export", done, len(queries))
+            rows[name] = _copy(connection, query, unfinished[name])
+        written = Export(folder, dataset, is_synthetic, rows)
+        unfinished[README].write_text(_readme(connection, written), encoding="utf-8")
+        (folder / README).unlink(missing_ok=True)
+        for name, path in unfinished.items():
+            path.replace(folder / name)
+    finally:
+        for path in unfinished.values():
+            path.unlink(missing_ok=True)
+    progress("export", len(queries), len(queries))
+    return written
+
+
+def _dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
+    try:
+        found = connection.execute("select dataset, is_synthetic from marts.cleaning_audit limit 1").fetchone()
+    except duckdb.CatalogException:
+        found = None
+    if not found:
+        raise WarehouseError("There are no marts to export. Build them with `make run`.")
+    return found
+
+
+def _queries(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What each file holds."""
+    columns = ", ".join(
+        name if name in ("artist_name", "song_name", "genre", "spotify_track_id") else f"{name}::double as {name}"
+        for name in STUDY_COLUMNS
+    )
+    listings = f"""
+        select listing_id as id, {columns} from intermediate.int_listings_joined
+        where listing_id not in (select listing_id from marts.rejected_listings where rule in ({_EARLIER_RULES}))
+        order by listing_id
+    """
+    marts = [
+        name for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'marts' order by all"
+        ).fetchall()
+    ]  # fmt: skip
+    return {
+        LISTINGS: listings,
+        CLEAN_TRACKS: f"select {columns} from marts.clean_tracks order by listing_id",
+        **{f"{name}.parquet": f'select * from marts."{name}"' for name in marts},
+    }
+
+
+_EARLIER_RULES = f"""
+    select rule from marts.cleaning_audit
+    where step < (select step from marts.cleaning_audit where rule = '{FIRST_RULE_OF_THE_STUDY}')
+"""
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    # The real file's ending is inside the name: DuckDB would go by it.
+    options = "format csv, header" if ".csv" in path.suffixes else "format parquet, compression zstd"
+    target = str(path).replace("'", "''")
+    (count,) = connection.execute(f"copy ({query}) to '{target}' ({options})").fetchone() or (0,)
+    return int(count)
+
+
+def _readme(connection: duckdb.DuckDBPyConnection, written: Export) -> str:
+    audit = connection.execute(
+        "select rule, rows_removed, rows_after from marts.cleaning_audit order by step"
+    ).fetchall()
+    listings, taken = audit[0][2], {rule: removed for rule, removed, _ in audit}
+    earlier = sum(taken[rule] for (rule,) in connection.execute(_EARLIER_RULES).fetchall())
+    clean, rejected = written.rows[CLEAN_TRACKS], written.rows["rejected_listings.parquet"]
+    lines = [
+        f"# {written.dataset}",
+        "",
+        "**Synthetic data**: made up, and no music that exists." if written.is_synthetic else "Not synthetic.",
+        "",
+        "| file | rows |",
+        "|---|---:|",
+        *(f"| {name} | {count:,} |" for name, count in written.rows.items()),
+        "",
+        f"- {listings:,} listings = {clean:,} clean tracks + {rejected:,} rejected listings.",
+        f"- {written.rows[LISTINGS]:,} of them stand in {LISTINGS}; the other {earlier:,} have no usable document or "
+        "audio features. rejected_listings.parquet has each with its reason; its listing_id is the `id` here.",
+        f"- {LISTINGS}, cleaned as the study did it, gives {CLEAN_TRACKS}, both in download order. "
+        + _renamed(taken["renamed_repeat"]),
+        "- pandas takes a song named NA, None or null for one without a name, unless it is told "
+        '`pd.read_csv(file, keep_default_na=False, na_values=[""])`.',
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _renamed(count: int) -> str:
+    if not count:
+        return "No id has two names."
+    return f"Except for {count:,} listings of an id under a second name: the study had none, and would have kept them."
