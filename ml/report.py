@@ -1,12 +1,14 @@
-"""The report: one page made from the published copy alone, with its script and style beside it.
+"""The report: one page made from the published copy alone, with its script, style and tables beside it.
 
 Belongs here: queries run, files written, and what the page says when something is missing. Not here: what a chart
 shows (ml/charts/) and how the page looks (ml/templates/).
 """
 
+import difflib
 import html
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,154 +19,322 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from ml.charts import CHARTS, Chart
+from ml.charts.genres import families
+from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
 
 ASSETS = ("report.css", "report.js")
-TABLE_ROWS = 300
+TABLE_ROWS = 200
 """The page shows this many rows of a chart's table; the CSV beside it has them all."""
+
+HOW = {
+    "marts": "Build it: make run.",
+    "ml": "Train a model: make run.",
+}
+SONGS = """
+    select kind, rank, song_name, artist_name, genre, predicted_genre, probability, spotify_track_id from ml.surprises
+    where run_id = $run_id order by kind, rank
+"""
 
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Where the page lies, the charts it has, and a sentence for each that it could not have."""
+    """Where the page lies, the charts it has, and a sentence for each that it could not have.
+
+    `titles` and `tracks` give for each chart what it shows and the rows it was computed on, for whoever lists them.
+    """
 
     path: Path
     charts: list[str]
     missing: list[str]
+    titles: dict[str, str] = field(default_factory=dict)
+    tracks: dict[str, int] = field(default_factory=dict)
 
 
-def build_report(connection: duckdb.DuckDBPyConnection, output_dir: Path, *, run_id: str | None = None) -> ReportResult:
+def build_report(
+    connection: duckdb.DuckDBPyConnection,
+    output_dir: Path,
+    *,
+    run_id: str | None = None,
+    genres: Sequence[str] = (),
+) -> ReportResult:
     """Write `output_dir`/index.html from marts and ml; `run_id` is a model run, by default the published one.
 
-    What is missing (no model yet, a mart) is said on the page, which is made all the same. Raises `ModelError` where
-    `run_id` is no run, or where there are no clean tracks.
+    `genres` keeps the charts by genre to these. What is missing (no model yet, a mart, held-out tracks) is said in its
+    place on the page, which is made all the same. Raises `ModelError` where `run_id` is no run, where one of `genres`
+    is no genre, or where nothing at all was built.
     """
     dataset, synthetic = _dataset(connection)
-    runs = _runs(connection, run_id)
-    run = None if runs.empty else runs.iloc[0]
-    shown: list[dict[str, Any]] = []
-    missing: list[str] = []
-    if run is None:
-        missing.append(
-            "There is no trained model yet, so there are no figures and no charts of it. Train one: make run."
-        )
-    data_dir = output_dir / "data"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    for chart in CHARTS:
-        frame = _table(connection, chart, None if run is None else str(run["run_id"]))
-        if frame is None or frame.empty:
-            missing.append(f"{chart.title}: there are no rows for it yet. Build them: make run.")
-            continue
-        frame.to_csv(data_dir / f"{chart.key}.csv", index=False)
-        shown.append(_rendered(chart, frame, synthetic))
-    _write_assets(output_dir)
+    chosen = _chosen_genres(connection, genres)
+    run = _run(connection, run_id)
+    for key in [*(chart.key for chart in CHARTS), "songs"]:  # of an earlier page, whose chart may be missing now
+        (output_dir / "data" / f"{key}.csv").unlink(missing_ok=True)
+    shown = [_entry(connection, chart, run, chosen, synthetic, output_dir) for chart in CHARTS]
+    cards = _cards(connection, run)
+    songs = _songs(connection, run, chosen, output_dir)
+    missing = [f"{entry['name']}: {entry['missing']}" for entry in [*shown, songs] if entry["missing"]]
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for entry in shown:
+        sections.setdefault(entry["section"], []).append(entry)
     page = _environment().get_template("report.html").render(
         dataset=dataset,
         synthetic=synthetic,
-        run=None if run is None else run.to_dict(),
-        baseline=_baseline(connection, run),
+        size=_size(connection),
+        chosen=chosen,
+        run=run,
+        cards=cards,
+        verdict=_verdict(cards, run),
         left_out=_left_out(connection, run),
-        sections={section: [chart for chart in shown if chart["section"] == section] for section in
-                  dict.fromkeys(chart["section"] for chart in shown)},
+        sections=sections,
+        songs=songs,
         missing=missing,
+        themes=THEMES,
+        templates=_script_json({theme: template(theme) for theme in THEMES}),
     )  # fmt: skip
+    _write_assets(output_dir)
     path = output_dir / "index.html"
     path.write_text(page, encoding="utf-8")
-    return ReportResult(path, [chart["key"] for chart in shown], missing)
+    drawn = [entry for entry in shown if not entry["missing"]]
+    return ReportResult(
+        path,
+        [entry["key"] for entry in drawn],
+        missing,
+        {entry["key"]: entry["title"] for entry in drawn},
+        {entry["key"]: entry["n"] for entry in drawn},
+    )
 
 
 def _dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
+    for table in ("marts.clean_tracks", "marts.cleaning_audit", "ml.model_runs"):
+        try:
+            row = connection.execute(f"select dataset, is_synthetic from {table} limit 1").fetchone()
+        except duckdb.CatalogException:
+            continue
+        if row is not None:
+            return str(row[0]), bool(row[1])
+    raise ModelError("There are no clean tracks to report on. Build them: make run.")
+
+
+def _chosen_genres(connection: duckdb.DuckDBPyConnection, genres: Sequence[str]) -> list[str]:
+    """`genres` without repeats, each as the marts spell it."""
+    if not genres:
+        return []
     try:
-        row = connection.execute("select dataset, is_synthetic from marts.clean_tracks limit 1").fetchone()
+        known = [str(row[0]) for row in connection.execute("select distinct genre from marts.clean_tracks").fetchall()]
     except duckdb.CatalogException:
-        row = None
-    if row is None:
-        raise ModelError("There are no clean tracks to report on. Build them: make run.")
-    return str(row[0]), bool(row[1])
+        raise ModelError("There are no clean tracks, so no genres to choose from. Build them: make run.") from None
+    spelled = {name.casefold(): name for name in known}
+    chosen = []
+    for genre in dict.fromkeys(genres):
+        if genre.casefold() not in spelled:
+            close = difflib.get_close_matches(genre.casefold(), spelled, n=3)
+            meant = f" Did you mean {' or '.join(spelled[name] for name in close)}?" if close else ""
+            raise ModelError(f"There is no genre {genre!r} among the {len(known)} of the clean tracks.{meant}")
+        chosen.append(genre if genre in known else spelled[genre.casefold()])
+    return list(dict.fromkeys(chosen))
 
 
-def _runs(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> pd.DataFrame:
-    """The run to show, in a frame of one row; an empty frame where nothing was trained."""
+def _run(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> dict[str, Any] | None:
+    """The run to show; None where nothing was trained."""
     try:
         runs = connection.execute("select * from ml.model_runs order by created_at desc").df()
     except duckdb.CatalogException:
-        return pd.DataFrame()
+        runs = pd.DataFrame({"run_id": [], "is_published": []})
     if run_id is None:
-        return runs[runs["is_published"]].head(1)
-    if run_id not in set(runs["run_id"]):
+        found = runs[runs["is_published"].astype(bool)]
+    elif run_id in set(runs["run_id"]):
+        found = runs[runs["run_id"] == run_id]
+    else:
         raise ModelError(f"There is no run {run_id!r}. There are: {', '.join(runs['run_id']) or 'none yet'}.")
-    return runs[runs["run_id"] == run_id]
-
-
-def _baseline(connection: duckdb.DuckDBPyConnection, run: pd.Series | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    found = connection.execute(
-        "select * from ml.model_runs where is_baseline and dataset = ? and n_test = ? order by created_at desc limit 1",
-        [run["dataset"], int(run["n_test"])],
-    ).df()
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
-def _left_out(connection: duckdb.DuckDBPyConnection, run: pd.Series | None) -> list[tuple[Any, ...]]:
-    if run is None:
-        return []
-    return connection.execute(
-        "select genre, n_tracks, reason from ml.genres_left_out where run_id = ? order by genre", [run["run_id"]]
-    ).fetchall()
-
-
-def _table(connection: duckdb.DuckDBPyConnection, chart: Chart, run_id: str | None) -> pd.DataFrame | None:
-    parameters = {"run_id": run_id} if "$run_id" in chart.query else {}
+def _size(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
+    """Clean tracks and their genres."""
     try:
-        return connection.execute(chart.query, parameters).df()
+        row = connection.execute("select count(*), count(distinct genre) from marts.clean_tracks").fetchone()
     except duckdb.CatalogException:
         return None
+    return row and (int(row[0]), int(row[1]))
 
 
-def _rendered(chart: Chart, frame: pd.DataFrame, synthetic: bool) -> dict[str, Any]:
-    # Plotly takes some HTML in labels (links among it), so names that come from outside are escaped for it too.
-    texts = frame.select_dtypes(["object", "string"]).columns
-    escaped = frame.assign(**{str(name): frame[name].map(html.escape, na_action="ignore") for name in texts})
-    figures = {html.unescape(choice): json.loads(figure.to_json()) for choice, figure in chart.figures(escaped).items()}
-    rows = chart.rows.format(n=chart.count(frame))
-    table = frame.head(TABLE_ROWS)
-    return {
-        "key": chart.key,
-        "section": chart.section,
-        "title": chart.title,
+def _cards(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The answer's three figures in percent, with interval, majority and the study's protocol."""
+    if run is None:
+        return []
+    table = _rows(connection, next(chart for chart in CHARTS if chart.key == "scores"), run)
+    cards = []
+    for figure, name, words in (
+        ("top_1", "Top-1", "the first guess is right"),
+        ("top_3", "Top-3", "one of the first three guesses is right"),
+        ("macro_f1", "Macro F1", "precision and recall in one; every genre counts alike"),
+    ):
+        card: dict[str, Any] = {"name": name, "words": words, "value": run.get(figure), "low": run.get(f"{figure}_low"),
+                "high": run.get(f"{figure}_high"), "others": []}  # fmt: skip
+        if not isinstance(table, str):
+            rows = table[table["figure"] == figure].iloc[1:]
+            card["others"] = list(zip(rows["contender"], rows["value"], strict=True))
+        cards.append(card)
+    return cards
+
+
+def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None) -> str:
+    """The answer in a sentence or two, from the cards' figures."""
+    if run is None:
+        return ""
+    top_1, top_3 = cards[0], cards[1]
+    counts = (
+        f"Of 100 songs that it had never heard, {'by artists that it had never heard, ' * _by_artist(run)}it names the "
+        f"right one of {run['n_genres']} genres for {top_1['value'] * 100:.0f}, and has it among its first three for "
+        f"{top_3['value'] * 100:.0f}."
+    )
+    commonest = [value for contender, value in top_1["others"] if "commonest" in contender]
+    if not commonest:
+        return counts
+    low = top_1["value"] if pd.isna(top_1["low"]) else top_1["low"]
+    if low <= commonest[0]:
+        return f"Not by this model. {counts} Always naming the commonest genre does as well: {commonest[0] * 100:.0f}."
+    much = "Mostly, yes." if low > 0.5 else "To a degree."
+    return f"{much} {counts} Always naming the commonest genre is right for {commonest[0] * 100:.0f}."
+
+
+def _by_artist(run: dict[str, Any]) -> bool:
+    return bool(run["protocol"] == "artist_grouped")
+
+
+def _left_out(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) -> list[tuple[Any, ...]]:
+    if run is None:
+        return []
+    try:
+        return connection.execute(
+            "select genre, n_tracks, reason from ml.genres_left_out where run_id = ? order by genre", [run["run_id"]]
+        ).fetchall()
+    except duckdb.CatalogException:
+        return []
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, chart: Chart, run: dict[str, Any] | None) -> pd.DataFrame | str:
+    """What the chart's query gives, or a sentence that says why there is nothing and what to do."""
+    if chart.needs_run and run is None:
+        return f"there is no trained model yet. {HOW['ml']}"
+    found = _read(connection, chart.query, run)
+    if isinstance(found, str):
+        return found
+    if chart.families:
+        summary = _read(connection, "select genre, feature, mean, tracks from marts.genre_summary", None)
+        names = {} if isinstance(summary, str) or summary.empty else families(summary).to_dict()
+        found = found.assign(family=[names.get(genre, "") for genre in found["genre"]])
+    if found.empty:
+        return f"there are no rows for it. {HOW['ml' if chart.needs_run else 'marts']}"
+    return found
+
+
+def _read(connection: duckdb.DuckDBPyConnection, query: str, run: dict[str, Any] | None) -> pd.DataFrame | str:
+    """The query's rows, or a sentence that names the table or column that is not there."""
+    try:
+        return connection.execute(query, {"run_id": run["run_id"]} if run and "$run_id" in query else {}).df()
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        why = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
+        return f"{why} {HOW['ml' if 'ml.' in query else 'marts']}"
+
+
+def _entry(
+    connection: duckdb.DuckDBPyConnection,
+    chart: Chart,
+    run: dict[str, Any] | None,
+    chosen: list[str],
+    synthetic: bool,
+    output_dir: Path,
+) -> dict[str, Any]:
+    """What the page needs of a chart; `missing` says why there is none."""
+    entry: dict[str, Any] = {"key": chart.key, "section": chart.section, "name": chart.name, "missing": ""}
+    rows = _rows(connection, chart, run)
+    if isinstance(rows, str):
+        return entry | {"missing": rows}
+    try:
+        table = chart.prepare(rows)
+        if chosen:
+            table = chart.narrow(table, chosen).reset_index(drop=True)
+        if table.empty:
+            raise NothingToDraw("None of the genres that you asked for has rows for it. Ask for others, or for all.")
+        # Plotly takes some HTML in labels (links among it), so names that come from outside are escaped for it.
+        drawing = chart.draw(_mapped(table, lambda text: html.escape(text, quote=False)))
+    except NothingToDraw as error:
+        return entry | {"missing": str(error)}
+    n = chart.count(table)
+    figure = json.loads(drawing.figure.to_json())
+    figure["layout"].pop("template", None)
+    height = figure["layout"].get("height", 450)
+    choices = {html.unescape(choice): {**part, "title": html.unescape(part.get("title", drawing.title))}
+               for choice, part in drawing.choices.items()}  # fmt: skip
+    return entry | {
+        "title": html.unescape(drawing.title),
         "how_to_read": chart.how_to_read,
-        "rows": f"{rows}; synthetic data" if synthetic else rows,
-        "choose": chart.choose,
-        "choices": list(figures),
-        # "<" could end the script element that holds the figures, whatever a genre is called.
-        "figures": json.dumps(_without_repeats(figures), separators=(",", ":")).replace("<", "\\u003c"),
-        "columns": list(table.columns),
-        "cells": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
-        "cut": len(frame) - len(table),
+        "note": html.unescape(drawing.note),
+        "n": n,
+        "rows": chart.rows.format(n=n) + (", synthetic data" if synthetic else ""),
+        "choose": chart.choose if choices else "",
+        "choices": list(choices),
+        "search": chart.search and table["genre"].nunique() > 12,
+        "families": drawing.families,
+        "height": height,
+        "narrow_height": drawing.narrow.get("layout", {}).get("height", height),
+        "tall": height > 1000 and chart.search,
+        "figure": _script_json({**figure, "choices": choices, "narrow": drawing.narrow}),
+        **_table(table, chart.key, output_dir),
     }
 
 
-def _without_repeats(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures with what they all share written once: {"layout": shared, "choices": {choice: {"data", "layout"}}}."""
-    layouts = [figure["layout"] for figure in figures.values()]
-    shared = {key: value for key, value in layouts[0].items() if all(layout.get(key) == value for layout in layouts)}
+def _mapped(table: pd.DataFrame, change: Any) -> pd.DataFrame:
+    texts = table.select_dtypes(["object", "string"]).columns
+    return table.assign(**{str(name): table[name].map(change, na_action="ignore") for name in texts})
+
+
+def _script_json(content: object) -> str:
+    """JSON for a script element; "<" could end it, whatever a genre is called."""
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _table(table: pd.DataFrame, key: str, output_dir: Path) -> dict[str, Any]:
+    """The table behind a chart: written as CSV, and its first rows for the page."""
+    folder = output_dir / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    first = table.head(TABLE_ROWS)
     return {
-        "layout": shared,
-        "choices": {
-            choice: {
-                "data": figure["data"],
-                "layout": {key: value for key, value in figure["layout"].items() if key not in shared},
-            }
-            for choice, figure in figures.items()
-        },
+        "columns": list(first.columns),
+        "cells": [[_cell(value) for value in row] for row in first.astype(object).itertuples(index=False)],
+        "cut": len(table) - len(first),
     }
 
 
-def _cell(value: object) -> str:
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return ""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 10 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _songs(
+    connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None, chosen: list[str], output_dir: Path
+) -> dict[str, Any]:
+    """The songs that the model is surest of, right and wrong."""
+    entry: dict[str, Any] = {"key": "songs", "name": "Songs that it is surest of", "missing": ""}
+    if run is None:
+        return entry | {"missing": f"there is no trained model yet. {HOW['ml']}"}
+    table = _read(connection, SONGS, run)
+    if isinstance(table, str):
+        return entry | {"missing": table}
+    if chosen:
+        table = table[table["genre"].isin(chosen)]
+    if table.empty:
+        return entry | {"missing": f"no song of these was tested. {HOW['ml']}"}
+    lists = [
+        (words, table[table["kind"] == kind].head(10).to_dict("records"))
+        for kind, words in (("sure_and_right", "Surest, and right"), ("sure_and_wrong", "Surest, and wrong"))
+    ]
+    return entry | {"lists": lists, **_table(table, "songs", output_dir)}
 
 
 def _write_assets(output_dir: Path) -> None:
@@ -178,5 +348,10 @@ def _write_assets(output_dir: Path) -> None:
 
 def _environment() -> Environment:
     # Titles of songs and names of genres come from outside: everything is escaped.
-    return Environment(loader=PackageLoader("ml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                       lstrip_blocks=True)  # fmt: skip
+    environment = Environment(
+        loader=PackageLoader("ml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = lambda value: f"{value:.1%}"
+    environment.filters["thousands"] = lambda value: f"{value:,.0f}"
+    environment.filters["known"] = lambda value: value is not None and not pd.isna(value)
+    return environment

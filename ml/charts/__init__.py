@@ -1,118 +1,377 @@
-"""The report's charts: pure functions from a frame to Plotly figures, and the list of what the page shows.
+"""The report's charts: pure functions from a table to a drawing, and the list of what the page shows.
 
-Belongs here: what is drawn, from which query, and its words. Not here: files and HTML (ml/report.py). Adding a chart is
-a function and an entry in CHARTS.
+Belongs here: from which query each chart is drawn, on which rows, and how to read it. Not here: how it is drawn
+(data.py, genres.py, model.py, comparison.py), files and HTML (ml/report.py). Adding a chart is a function that gives a
+`Drawing`, and an entry in CHARTS.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from ml.charts import data, model
+from ml.charts import comparison, data, genres, model
+from ml.charts.style import ALL, DISCRETE, Drawing
+
+OTHERS = "other genres"
+
+
+def rows_of(table: pd.DataFrame, chosen: list[str]) -> pd.DataFrame:
+    """The rows of the chosen genres, and of all genres together where the table has them."""
+    return table[table["genre"].isin([*chosen, ALL])] if "genre" in table else table
+
+
+def _confusions_of(counts: pd.DataFrame, chosen: list[str]) -> pd.DataFrame:
+    """The rows of the chosen genres, with one column for all the genres that were not chosen."""
+    rows = rows_of(counts, chosen)
+    rows = rows.assign(predicted_genre=rows["predicted_genre"].where(rows["predicted_genre"].isin(chosen), OTHERS))
+    return rows.groupby(["genre", "predicted_genre"], as_index=False)[["tracks", "share"]].sum()
 
 
 @dataclass(frozen=True)
 class Chart:
     """One chart of the page.
 
-    `query` reads the published copy (`$run_id` is the run shown) and gives the table behind the chart; `figures` makes
-    from it a figure for each choice of the reader ("" alone where there is nothing to choose, `choose` names what is
-    chosen). `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table.
+    `query` reads the published copy (`$run_id` is the run shown); `prepare` makes from its rows the table behind the
+    chart, which the page offers as CSV; `narrow` keeps the genres that the reader asked for; `draw` draws what is left.
+    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table.
+    `choose` names what the reader chooses; `search` says that genres can be searched for among the bars. With
+    `families` the query's rows get the family of their genre before `prepare`.
     """
 
     key: str
     section: str
-    title: str
+    name: str
     how_to_read: str
     rows: str
     query: str
-    figures: Callable[[pd.DataFrame], dict[str, go.Figure]]
+    draw: Callable[[pd.DataFrame], Drawing]
     count: Callable[[pd.DataFrame], int]
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
+    narrow: Callable[[pd.DataFrame, list[str]], pd.DataFrame] = rows_of
     choose: str = ""
+    search: bool = False
+    families: bool = False
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether it shows a model run."""
+        return "$run_id" in self.query
 
 
-HELD_OUT = "n = {n:,} held-out tracks: none of their artists was in the training part"
+HELD_OUT = "n = {n:,} held-out tracks"
 CLEAN = "n = {n:,} clean tracks, each under the genre it was first listed under"
+_DISCRETE = ", ".join(f"'{name}'" for name in DISCRETE)
+
+
+def _first(table: pd.DataFrame, column: str) -> int:
+    return int(table[column].iloc[0])
+
+
+def _sum(column: str) -> Callable[[pd.DataFrame], int]:
+    return lambda table: int(table[column].sum())
+
+
+def _pooled(table: pd.DataFrame) -> int:
+    """The tracks behind histograms or quantiles: those of all genres together, in the best known feature."""
+    return int(table[table["genre"] == ALL].groupby("feature")["tracks"].sum().max())
+
 
 CHARTS = (
     Chart(
+        key="scores",
+        section="The answer",
+        name="The answer in figures",
+        how_to_read="A longer bar is better. The thin line is the 95% interval: drawing the held-out artists anew "
+        "would move the figure within it. The study split by track, so artists stood on both sides; "
+        "the study's published figures are on its own 550,295 tracks.",
+        rows=HELD_OUT + " of the model shown; the others' numbers stand in the table",
+        query="""
+            with shown as (select * from ml.model_runs where run_id = $run_id),
+            contenders as (
+                select 1 as place, model || ' (this model)' as contender, * from shown
+                union all
+                select 2, 'the study''s protocol and ' || replace(model, '_', ' ') || ', on these data', * from (
+                    select * from ml.model_runs
+                    where protocol = 'study_2023_04' and dataset = (select dataset from shown) and not is_baseline
+                    qualify row_number() over (partition by model order by created_at desc) = 1
+                    order by top_3 desc limit 1
+                )
+                union all
+                select 3, 'always the commonest genres', * from (
+                    select * from ml.model_runs
+                    where is_baseline and (dataset, protocol, n_test) = (select (dataset, protocol, n_test) from shown)
+                    order by created_at desc limit 1
+                )
+            ),
+            measured as (
+                select place, contender, run_id, n_test, 'top_1' as figure, top_1 as value, top_1_low as low,
+                    top_1_high as high from contenders
+                union all
+                select place, contender, run_id, n_test, 'top_3', top_3, top_3_low, top_3_high from contenders
+                union all
+                select place, contender, run_id, n_test, 'macro_f1', macro_f1, macro_f1_low, macro_f1_high
+                from contenders
+            ),
+            published as (
+                select 4 as place, 'published by the study, on its data' as contender, null as run_id, null as n_test,
+                    figure, max(value) as value, null as low, null as high
+                from ml.study_figures where protocol = 'study_2023_04' and figure in ('top_1', 'top_3', 'macro_f1')
+                group by figure
+            )
+            select contender, figure, value, low, high, n_test, run_id
+            from (select * from measured union all select * from published)
+            order by place, list_position(['top_1', 'top_3', 'macro_f1'], figure)
+        """,
+        draw=comparison.answer,
+        count=lambda table: _first(table, "n_test"),
+    ),
+    Chart(
         key="cleaning",
         section="The data",
-        title="What cleaning took from the listings, rule by rule",
-        how_to_read="The first bar is every listing as downloaded, the last what is left; between, what a rule took.",
+        name="Cleaning",
+        how_to_read="The first bar is every listing downloaded, the last what is left; between, what each rule took, "
+        "in the order in which they are applied.",
         rows="n = {n:,} listings; each that is not clean stands in marts.rejected_listings with its reason",
         query="select step, rule, description, rows_removed, rows_after from marts.cleaning_audit order by step",
-        figures=data.cleaning,
-        count=lambda frame: int(frame["rows_after"].iloc[0]),
+        draw=data.cleaning,
+        count=lambda table: _first(table, "rows_after"),
     ),
     Chart(
         key="tracks-per-genre",
         section="The data",
-        title="Genres differ much in their number of tracks",
-        how_to_read="A bar a genre, the largest first. A genre with few tracks is harder to learn.",
+        name="Tracks per genre",
+        how_to_read="A bar a genre, the largest first, coloured by family: genres that sound alike on the mean. "
+        "A genre with few tracks is harder to learn.",
         rows=CLEAN,
         query="select genre, count(*) as tracks from marts.clean_tracks group by genre order by tracks desc, genre",
-        figures=data.tracks_per_genre,
-        count=lambda frame: int(frame["tracks"].sum()),
+        draw=data.tracks_per_genre,
+        count=_sum("tracks"),
+        search=True,
+        families=True,
     ),
     Chart(
         key="distribution",
         section="The sound",
-        title="How each audio feature is distributed, in all tracks and in a genre of your choice",
-        how_to_read="Shares of tracks. Where a genre's line leaves the grey area of all tracks, it can be heard.",
+        name="Distribution of each feature",
+        how_to_read="Grey is all tracks, blue the genre that you choose, both as shares of their tracks. Where the two "
+        "part, the genre can be heard.",
         rows=CLEAN,
-        query="""
-            select coalesce(genre, 'All genres') as genre, feature, cast(floor((bin - 1) / 4) as integer) as bin,
-                min(lower_bound) as lower_bound, max(upper_bound) as upper_bound, cast(sum(tracks) as bigint) as tracks
-            from marts.feature_distribution
-            group by all order by genre, feature, bin
+        query=f"""
+            select coalesce(genre, '{ALL}') as genre, feature, 4 * ((bin - 1) // 4) + 1 as bin,
+                round(min(lower_bound - (bin - 1) % 4 * (upper_bound - lower_bound)), 6) as lower_bound,
+                round(min(lower_bound + (4 - (bin - 1) % 4) * (upper_bound - lower_bound)), 6) as upper_bound,
+                cast(sum(tracks) as bigint) as tracks
+            from marts.feature_distribution where feature not in ({_DISCRETE})
+            group by genre, feature, (bin - 1) // 4
+            union all
+            select coalesce(genre, '{ALL}'), feature, bin, ceil(lower_bound - 1e-6), ceil(lower_bound - 1e-6), tracks
+            from marts.feature_distribution where feature in ({_DISCRETE})
+            order by genre, feature, bin
         """,
-        figures=data.distributions,
-        count=lambda frame: int(
-            frame.loc[(frame["genre"] == data.ALL) & (frame["feature"] == "danceability"), "tracks"].sum()
-        ),
+        draw=data.distributions,
+        count=_pooled,
+        choose="genre",
+    ),
+    Chart(
+        key="boxes",
+        section="The sound",
+        name="Genres by one feature",
+        how_to_read="Half of a genre's tracks lie within its box, nine in ten within the whiskers; the line in the box "
+        "is the median. Read off 100 bins: right to a hundredth of the axis.",
+        rows=CLEAN,
+        query=f"""
+            select coalesce(genre, '{ALL}') as genre, feature, lower_bound, upper_bound, tracks
+            from marts.feature_distribution where feature not in ({_DISCRETE})
+            order by genre, feature, bin
+        """,
+        prepare=data.quantiles,
+        draw=data.boxes,
+        count=_pooled,
+        choose="feature",
+        search=True,
+    ),
+    Chart(
+        key="correlation",
+        section="The sound",
+        name="Which features go together",
+        how_to_read="Blue pairs rise together, orange pairs go opposite ways, pale pairs have little to do with each "
+        "other. Number without a unit, −1 to 1.",
+        rows="n = {n:,} clean tracks; fewer where one of the two is unknown",
+        query="select feature, other_feature, tracks, correlation from marts.feature_correlation order by all",
+        draw=data.correlation,
+        count=lambda table: int(table["tracks"].max()),
+    ),
+    Chart(
+        key="map",
+        section="The sound",
+        name="Genre map",
+        how_to_read="Genres that lie close sound alike on the mean. Axes are in standard deviations, and each end says "
+        "what it sounds like. Choose a genre: lines lead to the five that are nearest over all features, "
+        "which the flat map cannot always show.",
+        rows="n = {n:,} clean tracks; means of eleven audio features a genre (key and time signature are left out), "
+        "principal components",
+        query="select genre, feature, mean, tracks from marts.genre_summary order by genre, feature",
+        prepare=genres.map_table,
+        draw=genres.genre_map,
+        count=_sum("tracks"),
         choose="genre",
     ),
     Chart(
         key="f1",
         section="The model",
-        title="How well each genre is recognised: F1",
-        how_to_read="F1 is the harmonic mean of precision and recall; 1 is perfect, 0 is never right. Hover for both.",
+        name="F1 of each genre",
+        how_to_read="F1 is the harmonic mean of precision and recall: 1 is perfect, 0 is never right. The colour is "
+        "the genre's family. Hover for precision and recall.",
         rows=HELD_OUT,
         query="""
-            select genre, f1, precision, recall, support, n_tracks from ml.genre_scores
+            select genre, f1, precision, recall, support, n_train, n_tracks from ml.genre_scores
             where run_id = $run_id order by f1 desc, genre
         """,
-        figures=model.f1,
-        count=lambda frame: int(frame["support"].sum()),
+        draw=model.f1,
+        count=_sum("support"),
+        search=True,
+        families=True,
     ),
     Chart(
         key="precision-recall",
         section="The model",
-        title="Precision and recall against the genre's number of tracks",
-        how_to_read="A circle is a genre's precision, a diamond its recall. Hover for the genre's name.",
+        name="Precision and recall",
+        how_to_read="A circle is a genre's precision (how many of those named so are), a diamond its recall (how many "
+        "are named so). Hover for the name. The study saw precision rise with a genre's tracks and recall not, on rows "
+        "that its model had been trained on; here no row was.",
         rows=HELD_OUT,
         query="""
             select genre, n_tracks, support, precision, recall from ml.genre_scores
             where run_id = $run_id order by n_tracks desc, genre
         """,
-        figures=model.precision_recall,
-        count=lambda frame: int(frame["support"].sum()),
+        draw=model.precision_recall,
+        count=_sum("support"),
+    ),
+    Chart(
+        key="confusions",
+        section="The model",
+        name="Confusion matrix",
+        how_to_read="A row is a genre, a column what its tracks were taken for; the diagonal is right. Genres with "
+        "like confusions sit together, so a strong block is a family that the model cannot tell apart. Drag over a "
+        "part to zoom in, double-click to see all again.",
+        rows=HELD_OUT,
+        query="""
+            select genre, predicted_genre, tracks from ml.confusions
+            where run_id = $run_id and tracks > 0 order by genre, tracks desc, predicted_genre
+        """,
+        prepare=model.confusion_table,
+        narrow=_confusions_of,
+        draw=model.confusions,
+        count=_sum("tracks"),
     ),
     Chart(
         key="runner-ups",
         section="The model",
-        title="Where the model's belief goes for the tracks of one genre",
-        how_to_read="Choose a genre. The width of a band is the mean probability that the genre's tracks were given.",
+        name="Runner-up genres",
+        how_to_read="Choose a genre. A band's width is the mean probability that the genre's held-out tracks were "
+        "given for the genre at its right; the twelve likeliest are named.",
         rows=HELD_OUT,
         query="""
             select genre, predicted_genre, probability, n_tracks from ml.runner_ups
-            where run_id = $run_id order by genre, probability desc, predicted_genre
+            where run_id = $run_id and n_tracks > 0 order by genre, probability desc, predicted_genre
         """,
-        figures=model.runner_ups,
-        count=lambda frame: int(frame.drop_duplicates("genre")["n_tracks"].sum()),
+        prepare=model.runner_up_table,
+        draw=model.runner_ups,
+        count=lambda table: int(table.drop_duplicates("genre")["n_tracks"].sum()),
         choose="genre",
+    ),
+    Chart(
+        key="importances",
+        section="The model",
+        name="What the model listens to",
+        how_to_read="How far top-1 falls when one feature is shuffled among the held-out tracks; the thin line is one "
+        "standard deviation over the repeats. The study ranked features by how far each lowered the impurity of its "
+        "forest on training rows, which favours features of many values and needs no right answer.",
+        rows=HELD_OUT,
+        query="""
+            select feature, importance, standard_deviation, repeats, n_tracks from ml.feature_importances
+            where run_id = $run_id order by importance desc, feature
+        """,
+        draw=model.importances,
+        count=lambda table: int(table["n_tracks"].max()),
+    ),
+    Chart(
+        key="calibration",
+        section="The model",
+        name="Can its probabilities be trusted?",
+        how_to_read="On the dotted line the model is right as often as it says. Below the line it is too sure, above "
+        "it too modest. The bars below count the tracks.",
+        rows=HELD_OUT,
+        query="""
+            select bin, lower_bound, upper_bound, tracks, mean_confidence, accuracy from ml.calibration
+            where run_id = $run_id order by bin
+        """,
+        draw=model.calibration,
+        count=_sum("tracks"),
+    ),
+    Chart(
+        key="models",
+        section="Comparisons",
+        name="Models compared",
+        how_to_read="Higher is right more often, further left is cheaper. The thin line is the 95% interval. A model "
+        "whose file was not kept has no point at the right.",
+        rows=HELD_OUT + ", the same for every model",
+        query="""
+            select model, features, n_train, n_test, top_1, top_1_low, top_1_high, top_3, macro_f1, fit_seconds,
+                predict_seconds, peak_mb, model_bytes, run_id
+            from ml.model_runs
+            where (dataset, protocol, folds, n_train, n_test)
+                = (select (dataset, protocol, folds, n_train, n_test) from ml.model_runs where run_id = $run_id)
+            qualify row_number() over (partition by model, features order by created_at desc) = 1
+            order by top_1 desc, model
+        """,
+        draw=comparison.models,
+        count=lambda table: _first(table, "n_test"),
+    ),
+    Chart(
+        key="protocols",
+        section="Comparisons",
+        name="Protocols side by side",
+        how_to_read="A filled circle was measured here, with its 95% interval; an open diamond is what the study "
+        "published, on its own tracks. artist_grouped keeps an artist on one side; the study's protocols split "
+        "by track, which lets a model recognise the artist, and study_2023_05 has ten genres only.",
+        rows="n = {n:,} tracks tested in all, each counted once a run",
+        query="""
+            with runs as (
+                select * from ml.model_runs
+                where dataset = (select dataset from ml.model_runs where run_id = $run_id)
+                qualify row_number() over (partition by protocol, folds, model, features order by created_at desc) = 1
+            ),
+            measured as (
+                unpivot (
+                    select run_id, protocol, folds, model, features, n_test, top_1, top_2, top_3, top_4, macro_f1
+                    from runs
+                )
+                on top_1, top_2, top_3, top_4, macro_f1 into name figure value value
+            ),
+            bounded as (
+                select measured.*,
+                    case figure when 'top_1' then top_1_low when 'top_2' then top_2_low when 'top_3' then top_3_low
+                        when 'top_4' then top_4_low else macro_f1_low end as low,
+                    case figure when 'top_1' then top_1_high when 'top_2' then top_2_high when 'top_3' then top_3_high
+                        when 'top_4' then top_4_high else macro_f1_high end as high
+                from measured inner join runs using (run_id)
+            ),
+            published as (
+                select protocol, model, figure, value as published, note from ml.study_figures
+                where figure in ('top_1', 'top_2', 'top_3', 'top_4', 'macro_f1')
+            )
+            select coalesce(bounded.protocol, published.protocol) as protocol, folds,
+                coalesce(bounded.model, published.model) as model, features,
+                coalesce(bounded.figure, published.figure) as figure, value, low, high, n_test, published, note, run_id
+            from bounded full join published
+                on (bounded.protocol, bounded.model, bounded.figure)
+                = (published.protocol, published.model, published.figure)
+            order by protocol, folds, model, features, figure
+        """,
+        draw=comparison.protocols,
+        count=lambda table: int(table.drop_duplicates("run_id")["n_test"].sum()),
+        choose="figure",
     ),
 )

@@ -1,0 +1,198 @@
+"""Which genres sound alike, from the means of their audio features: families, and a map.
+
+Belongs here: what is derived from `marts.genre_summary` alone, so that it needs no model and fits any labels. Not here:
+which genres the model takes for each other (model.py).
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import cdist
+
+from ml.charts.style import FAMILY_COLOURS, FAMILY_MARKS, GREY, Drawing, NothingToDraw, family_colour, named_rows
+from ml.dataset import AUDIO_FEATURES
+
+COMPARED = [name for name in AUDIO_FEATURES if name not in ("key", "time_signature")]
+"""A mean of pitch classes says nothing, and the time signature is unknown in many datasets."""
+
+WORDS = {
+    "danceability": ("undanceable", "danceable"), "energy": ("calm", "energetic"), "loudness": ("quiet", "loud"),
+    "mode": ("minor", "major"), "speechiness": ("unspoken", "wordy"), "acousticness": ("electric", "acoustic"),
+    "instrumentalness": ("sung", "instrumental"), "liveness": ("studio", "live"), "valence": ("sombre", "cheerful"),
+    "tempo": ("slow", "fast"), "duration_ms": ("short", "long"),
+}  # fmt: skip
+"""What less and more of a feature sounds like."""
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "pentagon")
+NEIGHBOURS = 5
+
+
+def standardised_means(summary: pd.DataFrame) -> pd.DataFrame:
+    """A row a genre, a column a feature: how many standard deviations of the genres' means a genre lies off their mean.
+
+    `summary` has the columns genre, feature and mean. A feature that is unknown in a genre counts as average.
+    """
+    means = summary.pivot(index="genre", columns="feature", values="mean")
+    means = means.reindex(columns=[name for name in COMPARED if name in means.columns]).sort_index()
+    deviations = means.std(ddof=0)
+    return ((means - means.mean()) / deviations.where(deviations > 1e-12)).fillna(0.0)
+
+
+def families(summary: pd.DataFrame) -> pd.Series:
+    """The family of each genre: at most eight groups of Ward's clustering of the means, calm ones first.
+
+    A name is a mark and the two features that set the family most apart, such as "① calm, acoustic". Where there are
+    too few genres for two families, every name is "".
+    """
+    means = standardised_means(summary)
+    number = max(1, min(len(FAMILY_MARKS), round((len(means) / 2) ** 0.5)))
+    if number == 1:
+        return pd.Series("", index=means.index, name="family", dtype=object)
+    groups = pd.Series(fcluster(linkage(means, method="ward"), number, criterion="maxclust"), index=means.index)
+    centres = means.groupby(groups).mean()
+    calm_first = centres.sort_values([name for name in ("energy", *COMPARED) if name in centres.columns]).index
+    names = {
+        group: f"{FAMILY_MARKS[place]} {', '.join(_words(centres.loc[group], 2))}"
+        for place, group in enumerate(calm_first)
+    }
+    return groups.map(names).rename("family")
+
+
+def _words(weights: pd.Series, number: int, sign: int = 1) -> list[str]:
+    """The features of the largest weights as words, each for its weight's direction (against it where `sign` is -1)."""
+    largest = weights.abs().sort_values(ascending=False, kind="stable").index[:number]
+    return [WORDS[name][int(float(weights.to_dict()[name]) * sign > 0)] for name in largest]
+
+
+def map_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Principal components of the standardised means: genre, family, tracks, first, second, nearest, and two labels.
+
+    `nearest` names the five genres at the smallest distance over all features, not only over the two components.
+    """
+    means = standardised_means(summary)
+    if len(means) < 3:
+        raise NothingToDraw("A map takes three genres or more. Add genres: song-genres import, or a crawl of more.")
+    _, scales, directions = np.linalg.svd(means.to_numpy(), full_matrices=False)
+    weights = directions[:2]
+    for place, feature in enumerate(("energy", "danceability")):
+        if feature in means and weights[place, means.columns.get_loc(feature)] < 0:
+            weights[place] *= -1
+    places = means.to_numpy() @ weights.T
+    shares = scales**2 / max((scales**2).sum(), 1e-12)
+    named = [pd.Series(row, index=means.columns) for row in weights]
+    labels = [
+        f"← {', '.join(_words(named[place], 3, -1))} · {', '.join(_words(named[place], 3))} →"
+        f"  ({shares[place]:.0%} of the differences)"
+        for place in (0, 1)
+    ]
+    near = np.argsort(cdist(means, means), axis=1, kind="stable")
+    nearest = [
+        [str(means.index[other]) for other in row if other != number][:NEIGHBOURS] for number, row in enumerate(near)
+    ]
+    tracks = summary.groupby("genre")["tracks"].max()
+    table = pd.DataFrame({"genre": means.index, "tracks": tracks.reindex(means.index).to_numpy()})
+    table["family"] = table["genre"].map(families(summary))
+    return table.assign(
+        first=places[:, 0].round(3), second=places[:, 1].round(3), nearest=["; ".join(names) for names in nearest],
+        first_axis=labels[0], second_axis=labels[1],
+    )  # fmt: skip
+
+
+def genre_map(table: pd.DataFrame) -> Drawing:
+    """A point a genre in its family's look; for the genre chosen, lines to its nearest. Takes `map_table`."""
+    figure = go.Figure()
+    symbols = dict(zip(FAMILY_COLOURS, SYMBOLS, strict=True))
+    for family in sorted(set(table["family"])):
+        part = table[table["family"] == family]
+        colour = family_colour(family)
+        figure.add_scatter(
+            x=part["first"].tolist(),
+            y=part["second"].tolist(),
+            mode="markers",
+            name=family or "genres",
+            marker={"color": colour, "symbol": symbols[colour], "size": 9, "opacity": 0.85},
+            hovertext=[f"<b>{row.genre}</b><br>{row.family}<br>{row.tracks:,} tracks" for row in named_rows(part)],
+            hoverinfo="text",
+        )
+    named = _names_with_room(table)
+    figure.add_scatter(
+        x=named["first"].tolist(), y=named["second"].tolist(), mode="text",
+        text=[f"\u2002{name}" for name in named["genre"]],
+        textposition="middle right", textfont={"size": 10, "color": GREY}, hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    labels = len(figure.data) - 1
+    figure.add_scatter(mode="lines", line={"color": GREY, "width": 1.5}, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        mode="markers", hoverinfo="skip", showlegend=False,
+        marker={"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}},
+    )  # fmt: skip
+    places = {row.genre: (row.first, row.second) for row in named_rows(table)}
+    choices = {}
+    for row in named_rows(table):
+        near = [name for name in row.nearest.split("; ") if name in places]
+        choices[row.genre] = _chosen(row.genre, near, places, labels)
+    first = str(table.sort_values(["tracks", "genre"], ascending=[False, True])["genre"].iloc[0])
+    choices = {first: choices[first], **choices}
+    figure.update_layout(
+        height=640,
+        showlegend=bool(table["family"].ne("").any()),
+        xaxis={"title": {"text": table["first_axis"].iloc[0]}, "showgrid": False},
+        yaxis={"title": {"text": table["second_axis"].iloc[0]}, "showgrid": False},
+    )
+    # A phone has no room for all the names, nor for a long axis title.
+    wrapped = [
+        str(table[name].iloc[0]).replace(" · ", "<br>").replace("  (", "<br>(")
+        for name in ("first_axis", "second_axis")
+    ]
+    narrow = {
+        "data": {labels: {"visible": False}},
+        "layout": {
+            "height": 720,
+            "xaxis": {"title": {"text": wrapped[0], "font": {"size": 11}}},
+            "yaxis": {"title": {"text": wrapped[1], "font": {"size": 11}}},
+        },
+    }
+    return Drawing(choices[first]["title"], figure, choices, narrow)
+
+
+def _chosen(genre: str, near: list[str], places: dict[str, tuple[float, float]], labels: int) -> dict[str, Any]:
+    x, y = places[genre]
+    names = [genre, *near]
+    lines = {
+        "x": [value for name in near for value in (x, places[name][0], None)],
+        "y": [value for name in near for value in (y, places[name][1], None)],
+    }
+    ring = {"x": [places[name][0] for name in names], "y": [places[name][1] for name in names]}
+    # Each neighbour's name on the side away from the genre, so that the names seldom meet.
+    annotations = [
+        {
+            "x": places[name][0],
+            "y": places[name][1],
+            "text": f"<b>{name}</b>" if name == genre else name,
+            "xanchor": "left" if places[name][0] >= x and name != genre else "right",
+            "xshift": 11 if places[name][0] >= x and name != genre else -11,
+        }
+        for name in names
+    ]
+    alike = f"{genre}, alone on the map"
+    if near:
+        alike = f"{genre} sounds most like {', '.join(near[:2])}{' and ' + near[2] if len(near) > 2 else ''}"
+    return {"title": alike, "data": {labels + 1: lines, labels + 2: ring},
+            "layout": {"annotations": annotations}}  # fmt: skip
+
+
+def _names_with_room(table: pd.DataFrame, width: int = 860, height: int = 560) -> pd.DataFrame:
+    """The genres, those of most tracks first, whose names fit beside their points without touching one another's."""
+    spread = [max(table[name].max() - table[name].min(), 1e-9) for name in ("first", "second")]
+    taken: list[tuple[float, float, float]] = []
+    fits = []
+    for row in named_rows(table.sort_values(["tracks", "genre"], ascending=[False, True])):
+        left, middle = row.first / spread[0] * width, row.second / spread[1] * height
+        right = left + 20 + 6 * len(row.genre)
+        if all(abs(middle - other[2]) > 13 or right < other[0] or left > other[1] for other in taken):
+            taken.append((left, right, middle))
+            fits.append(row.Index)
+    return table.loc[fits]

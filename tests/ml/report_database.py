@@ -1,0 +1,84 @@
+"""The tables that the report reads, made in seconds from made-up tracks: no dbt, but the marts' own columns."""
+
+import duckdb
+import numpy as np
+
+from ml.dataset import AUDIO_FEATURES, Tracks
+from tests.ml.made_up_tracks import make_tracks
+
+CONTINUOUS = [name for name in AUDIO_FEATURES if name not in ("key", "mode", "time_signature")]
+RANGES = {
+    "loudness": (-40, 45),
+    "tempo": (0, 250),
+    "duration_ms": (0, 600_000),
+    "key": (-1, 12),
+    "time_signature": (0, 7),
+}
+"""Where a feature's bins begin and how far they reach; 0 and 1 for the rest."""
+
+
+def some_tracks(genres: list[str], artists: int = 12, songs: int = 2) -> Tracks:
+    """Tracks of `genres`, each louder than the one before, in realistic units."""
+    names = [genre for genre in genres for _ in range(artists * songs)]
+    credits = [[f"{genre} {artist}"] for genre in genres for artist in range(artists) for _ in range(songs)]
+    loudness = {genre: -30.0 + 25 * place / len(genres) for place, genre in enumerate(genres)}
+    tracks = make_tracks(names, credits, loudness=loudness)
+    rng = np.random.default_rng(1)
+    frame = tracks.frame.assign(
+        tempo=rng.uniform(60, 190, len(names)), duration_ms=rng.uniform(9e4, 4e5, len(names)).round(),
+        key=rng.integers(0, 12, len(names)).astype(float), mode=rng.integers(0, 2, len(names)).astype(float),
+        energy=lambda frame: ((frame["loudness"] + 40) / 45).clip(0, 1),
+    )  # fmt: skip
+    return Tracks(frame, tracks.credits, tracks.dataset, tracks.is_synthetic)
+
+
+def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> None:
+    """Schema marts, as dbt would make it of `tracks`: the tables and columns that the report reads."""
+    frame = tracks.frame.assign(
+        dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, listing_id=np.arange(len(tracks.frame))
+    )
+    connection.register("frame", frame)
+    bins = " union all ".join(
+        f"select '{name}' as feature, {start} as bins_from, {span} as span"
+        for name in AUDIO_FEATURES
+        for start, span in [RANGES.get(name, (0, 1))]
+    )
+    pairs = ", ".join(f"corr({one}, {other})" for one in CONTINUOUS for other in CONTINUOUS)
+    connection.execute(
+        f"""
+        create schema marts;
+        create table marts.clean_tracks as from frame;
+        create table marts.track_artists as
+        select spotify_track_id, 1 as position, null::varchar as artist_id, artist_name from frame;
+        create table marts.cleaning_audit as
+        select *, '{tracks.dataset}' as dataset, {tracks.is_synthetic} as is_synthetic
+        from (values (0, 'listings', 'All', {len(frame) + 10}, 0, {len(frame) + 10}),
+                (1, 'exact_repeat', 'Equal', {len(frame) + 10}, 10, {len(frame)}))
+            as audit(step, rule, description, rows_before, rows_removed, rows_after);
+        create temp table measured as
+        select genre, feature, value from (
+            unpivot (select genre, {", ".join(f"{name}::double as {name}" for name in AUDIO_FEATURES)} from frame)
+            on {", ".join(AUDIO_FEATURES)} into name feature value value
+        );
+        create table marts.genre_summary as
+        select genre, feature, count(*) as tracks, avg(value) as mean, median(value) as median,
+            stddev_samp(value) as standard_deviation
+        from measured group by genre, feature;
+        create table marts.feature_distribution as
+        select genre, feature, bin::integer as bin, bins_from + span * (bin - 1) / 100.0 as lower_bound,
+            bins_from + span * bin / 100.0 as upper_bound, count(*) as tracks
+        from (
+            select genre, feature, bins_from, span,
+                greatest(1, least(100, 1 + floor(round((value - bins_from) * 100 / span, 6)))) as bin
+            from measured inner join ({bins}) using (feature)
+        )
+        group by feature, bin, bins_from, span, rollup(genre);
+        create table marts.feature_correlation as
+        select feature, other_feature, {len(frame)} as tracks, correlation from (
+            select unnest({[one for one in CONTINUOUS for _ in CONTINUOUS]}) as feature,
+                unnest({[other for _ in CONTINUOUS for other in CONTINUOUS]}) as other_feature,
+                unnest([{pairs}]) as correlation
+            from frame
+        );
+        """
+    )
