@@ -144,20 +144,22 @@ def split_by_artist(tracks: Tracks, *, test_share: float = 0.3, seed: int = 538)
     set aside. Raises `ModelError` where fewer than two genres can be learnt, or no feature varies.
     """
     check_features(tracks)
-    genres = tracks.frame["genre"].to_numpy(dtype=object)
+    genres = tracks.frame["genre"]
     left_out = _not_learnable(tracks)
-    rows = np.flatnonzero(~np.isin(genres, list(left_out)))
-    held_out = _held_out_artists(tracks.first_artists[rows], genres[rows], test_share, seed)
+    rows = np.flatnonzero(~genres.isin(left_out))
+    labels = genres.to_numpy(dtype=object)
+    held_out = _held_out_artists(tracks.first_artists[rows], labels[rows], test_share, seed)
     test = rows[np.isin(tracks.first_artists[rows], held_out)]
     others = np.setdiff1d(rows, test)
     linked = _linked(tracks, test)
     train, set_aside = others[~linked[others]], others[linked[others]]
-    both = np.intersect1d(genres[train], genres[test])
-    for genre in np.setdiff1d(genres[rows], both):
+    both = set(labels[train]) & set(labels[test])
+    for genre in sorted(set(labels[rows]) - both):
         left_out[str(genre)] = "its few artists all fell on one side of the split"
     if len(both) < 2:
         raise _nothing_to_tell_apart(tracks)
-    return Split(train[np.isin(genres[train], both)], test[np.isin(genres[test], both)], set_aside, left_out)
+    kept = genres.isin(both).to_numpy()
+    return Split(train[kept[train]], test[kept[test]], set_aside, left_out)
 
 
 def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[Split]:
@@ -169,26 +171,28 @@ def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[
     for them, or no feature that varies.
     """
     check_features(tracks)
-    genres = tracks.frame["genre"].to_numpy(dtype=object)
+    genres = tracks.frame["genre"]
     left_out = _not_learnable(tracks)
-    rows = np.flatnonzero(~np.isin(genres, list(left_out)))
-    if len(np.unique(genres[rows])) < 2:
+    rows = np.flatnonzero(~genres.isin(left_out))
+    labels = genres.to_numpy(dtype=object)
+    learnable = sorted(set(labels[rows]))
+    if len(learnable) < 2:
         raise _nothing_to_tell_apart(tracks)
     artists = len(np.unique(tracks.first_artists[rows]))
     if not 2 <= folds <= artists:
         raise ModelError(f"{folds} folds by artist: there must be 2 or more, and at most one an artist ({artists}).")
-    tests = [rows[test] for test in _group_folds(genres[rows], tracks.first_artists[rows], folds, seed)]
     parts = []
-    for test in tests:
-        others = np.setdiff1d(rows, test)
-        linked = _linked(tracks, test)
-        parts.append((others[~linked[others]], test, others[linked[others]]))
-    for genre in np.unique(genres[rows]):
-        if any(not np.any(genres[train] == genre) for train, _, _ in parts):
+    for test in _group_folds(labels[rows], tracks.first_artists[rows], folds, seed):
+        others = np.setdiff1d(rows, rows[test])
+        linked = _linked(tracks, rows[test])
+        parts.append((others[~linked[others]], rows[test], others[linked[others]]))
+    learnt = set.intersection(*(set(labels[train]) for train, _, _ in parts))
+    for genre in learnable:
+        if genre not in learnt:
             left_out[str(genre)] = "its few artists leave some fold no track to learn it from"
-    kept = ~np.isin(genres, list(left_out))
+    kept = genres.isin(learnt).to_numpy()
     splits = [Split(train[kept[train]], test[kept[test]], aside[kept[aside]], left_out) for train, test, aside in parts]
-    if len(np.unique(genres[kept])) < 2 or any(len(split.test) == 0 for split in splits):
+    if len(learnt) < 2 or any(len(split.test) == 0 for split in splits):
         raise ModelError(
             f"{folds} folds by artist are too many for {tracks.dataset!r}: too few artists in a genre or a fold. "
             "Take fewer folds, or one split."
