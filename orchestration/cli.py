@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,6 +50,7 @@ STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
     "genre_model": "train and evaluate",
+    "ml__study_figures": "the study's protocol",
     "ml__genre_predictions": "predict",
     "report__published_database": "publish",
     "report__page": "report",
@@ -132,6 +134,11 @@ BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
+ModelName = Annotated[
+    str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
+]
+Features = Annotated[str, typer.Option(help="audio, or audio+title.")]
+Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
 
 
 def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **settings: Any) -> dict[str, Any]:
@@ -153,6 +160,9 @@ def run(
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
     max_wait: MaxWait = None,
+    model: ModelName = "ensemble",
+    features: Features = "audio",
+    seed: Seed = 538,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
     with _plain_errors():
@@ -176,7 +186,10 @@ def run(
             result = job.execute_in_process(
                 instance=instance,
                 run_config={
-                    "ops": {"raw_documents": {"config": config}},
+                    "ops": {
+                        "raw_documents": {"config": config},
+                        "genre_model": {"config": {"model": model, "features": features, "seed": seed}},
+                    },
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
             )
@@ -360,6 +373,68 @@ def datasets() -> None:
         marks = ", ".join(word for word, applies in (("active", active), ("synthetic", synthetic)) if applies)
         table.add_row(dataset, source, f"{listings:,}", marks)
     console.print(table)
+
+
+@app.command()
+def train(
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model to fit; repeat it. Without it, those that the protocol compares.")
+    ] = None,
+    features: Features = "audio",
+    protocol: Annotated[
+        str, typer.Option(help="artist_grouped, study_2023_04 or study_2023_05 (ml/protocols.py).")
+    ] = "artist_grouped",
+    folds: Annotated[int, typer.Option(help="artist_grouped alone: 1 is one split, k holds every track out once.")] = 1,
+    seed: Seed = 538,
+) -> None:
+    """Fit models on the clean tracks and print their held-out figures beside the study's; publishes nothing."""
+    from ml.dataset import load_tracks
+    from ml.protocols import find_protocol
+    from ml.training import fit_protocol, record
+
+    with _plain_errors():
+        plan = find_protocol(protocol)
+        with warehouse.connect(warehouse.warehouse_path(), read_only=True) as connection:
+            tracks = load_tracks(connection)
+        with console.status(f"Fitting {', '.join(model or plan.models)} …"):
+            runs = fit_protocol(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
+        with warehouse.connect(warehouse.warehouse_path()) as connection:
+            for run in runs:
+                record(connection, run, None, published=False)
+            studys = connection.execute(
+                "select model, figure, value from ml.study_figures where protocol = ?", [protocol]
+            ).fetchall()
+    label = ", synthetic" if tracks.is_synthetic else ""
+    table = Table(
+        "model", "top-1", "top-3", "macro F1", "log loss", "calibration error", "fit", "memory",
+        title=f"{tracks.dataset}{label}: {protocol}, {runs[0].folds} split(s), {runs[0].scores.n:,} held-out tracks; "
+        "in brackets the 95 % interval over artists", title_justify="left",
+    )  # fmt: skip
+    for run in runs:
+        scores = asdict(run.scores)
+        table.add_row(
+            f"{run.name} ({run.features})",
+            *(
+                f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f}-{scores[f'{name}_high']:.3f})"
+                for name in ("top_1", "top_3", "macro_f1", "log_loss")
+            ),
+            f"{scores['ece']:.3f}",
+            f"{run.fit_seconds:.1f} s",
+            f"{run.peak_mb:,.0f} MB",
+        )
+    published: dict[str, dict[str, float]] = {}
+    for name, figure, value in studys:
+        published.setdefault(name, {})[figure] = value
+    for name, figures in published.items():
+        cells = [f"{figures[name]:.3f}" if name in figures else "" for name in ("top_1", "top_3", "macro_f1")]
+        table.add_row(f"[dim]{name}, as the study published it[/]", *cells)
+    console.print(table)
+    for note in dict.fromkeys(note for run in runs for note in run.notes):
+        console.print(f"  {note}", highlight=False)
+    console.print(
+        "Recorded in ml.model_runs of the warehouse. To publish a model: song-genres run --model NAME --features …",
+        highlight=False,
+    )
 
 
 @app.command()

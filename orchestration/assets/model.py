@@ -1,84 +1,194 @@
-"""The genre model, its held-out figures and its predictions as assets."""
+"""The genre model, its held-out figures, the study's protocols and the predictions as assets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from extract.progress import Progress
-from ml.dataset import load_tracks, split_by_artist
-from ml.estimators import BASELINE
+from ml.card import write_card
+from ml.dataset import leaks, load_tracks, split_by_artist
+from ml.estimators import BASELINE, DEFAULT
 from ml.prediction import load, predict_tracks, published_model_path, record_predictions
-from ml.training import fit, record, save_model
+from ml.tables import TABLES
+from ml.training import Run, fit, fit_protocol, record, save_model
 from orchestration.resources import Warehouse
 
 MODELS = Path("models")
+STUDY_FOREST = "study_forest"
+RUN_TABLES = [table for table in TABLES if table not in ("genre_predictions", "study_figures")]
+"""What a training run writes."""
 
 
 class TrainConfig(dg.Config):
-    """Which model is fitted, and the seed of everything random in it."""
+    """Which model is fitted, on what, and the seed of everything random in it."""
 
-    model: str = Field(default="study_forest", description="A name in the registry, ml/estimators.py.")
+    model: str = Field(default=DEFAULT, description="A name in the registry, ml/estimators.py.")
+    features: str = Field(default="audio", description="audio, or audio+title.")
     seed: int = Field(default=538, description="The seed of the split and of the model; 538 is the study's.")
 
 
+def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
+    comment, columns = TABLES[table]
+    schema = dg.TableSchema([dg.TableColumn(name, kind, meaning) for name, (kind, meaning) in columns.items()])
+    return dg.AssetSpec(
+        ["ml", table],
+        group_name="ml",
+        kinds={"duckdb", "scikitlearn"},
+        description=comment,
+        deps=deps,
+        metadata={"dagster/column_schema": schema},
+    )
+
+
+def _check(name: str, description: str, *, blocking: bool) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=["ml", "model_runs"], description=description, blocking=blocking)
+
+
 @dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            ["ml", table],
-            group_name="ml",
-            kinds={"duckdb", "scikitlearn"},
-            description=description,
-            deps=[["marts", "clean_tracks"], ["marts", "track_artists"]],
-        )
-        for table, description in {
-            "model_runs": "One row a training run: its figures on held-out artists, and how it was made.",
-            "genre_scores": "One row a run and genre: precision, recall and F1 on the held-out tracks.",
-            "runner_ups": "One row a run, genre and predicted genre: the mean probability on the held-out tracks.",
-            "genres_left_out": "One row a run and genre that could not be learnt, with the reason.",
-        }.items()
+    specs=[_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES],
+    check_specs=[
+        _check(
+            "nothing_on_both_sides",
+            "No credited artist and no identical audio vector is in both parts of the split. Stops publication.",
+            blocking=True,
+        ),
+        _check(
+            "beats_the_majority",
+            "Top-1 and log loss are better than those of the genres' shares on the same split. Stops publication.",
+            blocking=True,
+        ),
+        _check(
+            "beats_the_study_forest", "Log loss is better than the study's forest's on the same split.", blocking=False
+        ),
     ],
     pool="duckdb",
-)
+)  # fmt: skip
 def genre_model(
     config: TrainConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
-) -> Iterator[dg.MaterializeResult]:
-    """Fit the model and the majority-class baseline on the same split, and score both on held-out artists."""
-    progress("train", 0, 3)
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Fit the model, the majority class and the study's forest on the same split; score all on held-out artists."""
     with warehouse.connect(read_only=True) as connection:
         tracks = load_tracks(connection)
     split = split_by_artist(tracks, seed=config.seed)
-    progress("train", 1, 3)
-    baseline = fit(tracks, model=BASELINE, seed=config.seed, split=split)
-    run = fit(tracks, model=config.model, seed=config.seed, split=split)
-    progress("train", 2, 3)
+    runs: dict[str, Run] = {}
+    names = list(dict.fromkeys((BASELINE, STUDY_FOREST, config.model)))
+    for done, name in enumerate(names):
+        progress("train and evaluate", done, len(names))
+        features = config.features if name == config.model else "audio"
+        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=split)
+    run, others = runs.pop(config.model), list(runs.values())
     path = save_model(run, MODELS)
+    card = write_card(run, path, beside=others)
     with warehouse.connect() as connection:
-        record(connection, baseline, None, published=False)
+        for other in others:
+            record(connection, other, None, published=False)
         record(connection, run, path, published=True)
-    progress("train", 3, 3)
+    progress("train and evaluate", len(names), len(names))
+    written = {
+        "genre_scores": len(run.genre_scores),
+        "confusions": len(run.confusions),
+        "runner_ups": len(run.runner_ups),
+        "calibration": len(run.calibration),
+        "feature_importances": len(run.feature_importances),
+        "surprises": len(run.surprises),
+        "genres_left_out": len(run.left_out),
+    }
     yield dg.MaterializeResult(
         asset_key=["ml", "model_runs"],
         metadata={
-            "run": run.model.run_id,
+            "run": run.run_id,
+            "synthetic": tracks.is_synthetic,
             "held-out tracks": run.scores.n,
             "top_1": run.scores.top_1,
             "top_3": run.scores.top_3,
             "macro_f1": run.scores.macro_f1,
-            "baseline_top_1": baseline.scores.top_1,
-            "synthetic": tracks.is_synthetic,
+            "log_loss": run.scores.log_loss,
+            "ece": run.scores.ece,
+            "fit_seconds": run.fit_seconds,
+            "figures": dg.MetadataValue.md(_figures([run, *others])),
             "model": dg.MetadataValue.path(str(path.absolute())),
+            "card": dg.MetadataValue.path(str(card.absolute())),
         },
     )
-    yield dg.MaterializeResult(asset_key=["ml", "genre_scores"], metadata={"dagster/row_count": len(run.genre_scores)})
-    yield dg.MaterializeResult(asset_key=["ml", "runner_ups"], metadata={"dagster/row_count": len(run.runner_ups)})
-    yield dg.MaterializeResult(
-        asset_key=["ml", "genres_left_out"],
+    for table, rows in written.items():
+        yield dg.MaterializeResult(asset_key=["ml", table], metadata={"dagster/row_count": rows, "run": run.run_id})
+    yield from _checks(run, runs, leaks(tracks, split))
+
+
+def _checks(run: Run, others: dict[str, Run], found: list[str]) -> Iterator[dg.AssetCheckResult]:
+    key = dg.AssetKey(["ml", "model_runs"])
+    yield dg.AssetCheckResult(
+        passed=not found, asset_key=key, check_name="nothing_on_both_sides",
+        description="; ".join(found) or None, metadata={"held-out tracks": run.scores.n},
+    )  # fmt: skip
+    for name, check in ((BASELINE, "beats_the_majority"), (STUDY_FOREST, "beats_the_study_forest")):
+        other = others.get(name, run)  # the model compared with itself: it was chosen on purpose
+        better = name == run.name or (
+            run.scores.log_loss < other.scores.log_loss and (name != BASELINE or run.scores.top_1 > other.scores.top_1)
+        )
+        yield dg.AssetCheckResult(
+            passed=better, asset_key=key, check_name=check,
+            severity=dg.AssetCheckSeverity.ERROR if name == BASELINE else dg.AssetCheckSeverity.WARN,
+            metadata={
+                "top_1": run.scores.top_1, f"top_1 of {name}": other.scores.top_1,
+                "log_loss": run.scores.log_loss, f"log_loss of {name}": other.scores.log_loss,
+            },
+        )  # fmt: skip
+
+
+def _figures(runs: Sequence[Run]) -> str:
+    lines = ["| model | top-1 | top-3 | macro F1 | log loss |", "|---|---|---|---|---|"]
+    for run in runs:
+        scores = run.scores
+        lines.append(
+            f"| {run.name} | {scores.top_1:.3f} | {scores.top_3:.3f} | {scores.macro_f1:.3f} | {scores.log_loss:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+class StudyConfig(dg.Config):
+    """Which of the study's protocols are repeated, and with which of its models."""
+
+    protocols: list[str] = Field(
+        default=["study_2023_04"], description="study_2023_04 and study_2023_05, see ml/protocols.py."
+    )
+    models: list[str] = Field(
+        default=[BASELINE, STUDY_FOREST],
+        description="knn, logistic, study_forest, lightgbm (2023_05), prior. Empty: all that a protocol compares, "
+        "which takes minutes.",
+    )
+
+
+@dg.asset(
+    key=["ml", "study_figures"],
+    group_name="ml",
+    kinds={"duckdb", "scikitlearn"},
+    description=f"{TABLES['study_figures'][0]} Beside them, in ml.model_runs, the same protocols on this dataset.",
+    deps=[["ml", "model_runs"]],
+    pool="duckdb",
+)
+def study_protocols(
+    config: StudyConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
+) -> dg.MaterializeResult:
+    """Repeat the study's own protocols, which split by row, for comparison with the held-out artists."""
+    with warehouse.connect(read_only=True) as connection:
+        tracks = load_tracks(connection)
+    runs = []
+    for done, protocol in enumerate(config.protocols):
+        progress("the study's protocols", done, len(config.protocols))
+        runs += fit_protocol(tracks, protocol, models=config.models or None)
+    with warehouse.connect() as connection:
+        for run in runs:
+            record(connection, run, None, published=False)
+    progress("the study's protocols", len(config.protocols), len(config.protocols))
+    return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": len(split.left_out),
-            "genres": dg.MetadataValue.json(split.left_out),
-        },
+            "protocols": ", ".join(config.protocols),
+            "figures": dg.MetadataValue.md(_figures(runs)),
+            "note": "Split by row, as the study did: artists are on both sides, which flatters these figures.",
+        }
     )
 
 
@@ -87,6 +197,7 @@ def genre_model(
     group_name="ml",
     deps=[["ml", "model_runs"]],
     kinds={"duckdb", "scikitlearn"},
+    description=TABLES["genre_predictions"][0],
     pool="duckdb",
 )
 def genre_predictions(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
@@ -98,8 +209,8 @@ def genre_predictions(warehouse: Warehouse, progress: dg.ResourceParam[Progress]
     held_out = split_by_artist(tracks, seed=seed).is_held_out(len(tracks.frame))
     predictions = predict_tracks(model, tracks.frame, held_out, progress=progress)
     with warehouse.connect() as connection:
-        record_predictions(connection, predictions)
-    return dg.MaterializeResult(metadata={"dagster/row_count": len(predictions), "run": model.run_id})
+        rows = record_predictions(connection, predictions)
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "run": model.run_id})
 
 
-ASSETS = [genre_model, genre_predictions]
+ASSETS = [genre_model, study_protocols, genre_predictions]

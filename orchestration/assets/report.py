@@ -16,7 +16,11 @@ REPORTS = Path("reports")
 @dg.asset(
     key=["report", "published_database"],
     group_name="report",
-    deps=[*(key for key in dbt_models.keys if key.path[0] == "marts"), ["ml", "genre_predictions"]],
+    deps=[
+        *(key for key in dbt_models.keys if key.path[0] == "marts"),
+        ["ml", "genre_predictions"],
+        ["ml", "study_figures"],
+    ],
     kinds={"duckdb"},
     pool="duckdb",
 )
