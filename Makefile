@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install run dev test lint format bench lock clean
+.PHONY: help install run dev test lint format bench screenshots lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed once, and again only when the lock changes. `--no-deps`: the lock is complete, so pip resolves nothing.
 $(BIN)/.installed: requirements.lock pyproject.toml
@@ -41,6 +41,9 @@ format: install  ## Let ruff and sqlfluff put the code into shape
 
 bench: install  ## Speed, memory and cost, side by side
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+screenshots: install  ## Pictures of the report for the README (needs chromium, and make run first)
+	@$(BIN)/python -m tests.screenshots
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \

@@ -503,15 +503,23 @@ def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool
 
 
 @app.command()
-def report() -> None:
+def report(
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="The run to show, by run_id in ml.model_runs; else the published one.")
+    ] = None,
+    genres: Annotated[
+        list[str] | None, typer.Option("--genre", help="Keep the charts by genre to this one; give it again for more.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", file_okay=False, help="The folder to write.")] = Path("reports"),
+) -> None:
     """Make the report anew from the published copy."""
     from ml.report import build_report
 
     with _plain_errors():
         with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
-            result = build_report(connection, Path("reports"))
+            result = build_report(connection, output, run_id=run_id, genres=genres or ())
         for sentence in result.missing:
-            errors.print(f"[yellow]Missing:[/] {sentence}", highlight=False)
+            errors.print(f"[yellow]Missing:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
         console.print(f"{result.path} ({len(result.charts)} charts)")
 
 

@@ -1,0 +1,52 @@
+"""The README's pictures of the report, in docs/: `make screenshots`, which needs Debian's chromium.
+
+They show the published copy's data, so run it after `make run`, whose synthetic catalogue everyone has.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from extract import warehouse
+from ml.report import build_report
+
+DOCS = Path(__file__).parent.parent / "docs"
+SIZE = {"width": 1100, "height": 720}
+
+
+def main() -> None:
+    """Make the report anew in a folder of its own and write the pictures."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("Screenshots need chromium: apt-get install chromium.")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+                report = build_report(connection, Path(folder)).path
+        except warehouse.WarehouseError as error:
+            sys.exit(str(error))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            answer = browser.new_page(viewport=SIZE, reduced_motion="reduce")
+            answer.goto(report.as_uri())
+            picture(answer, "report.png")
+            map_ = browser.new_page(viewport=SIZE, color_scheme="dark", reduced_motion="reduce")
+            map_.goto(f"{report.as_uri()}#map")
+            map_.wait_for_function("document.getElementById('map')?.dataset.drawn", timeout=30_000)
+            map_.evaluate("document.getElementById('map').scrollIntoView()")
+            picture(map_, "report-map.png")
+            browser.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """What the window shows, once nothing moves any more."""
+    page.wait_for_timeout(1000)
+    page.screenshot(path=DOCS / name)
+    print(f"docs/{name}: {(DOCS / name).stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
