@@ -83,7 +83,7 @@ def build_report(
         chosen=chosen,
         run=run,
         cards=cards,
-        verdict=_verdict(cards, run),
+        verdict=_verdict(cards, run, synthetic),
         left_out=_left_out(connection, run),
         sections=sections,
         songs=songs,
@@ -178,14 +178,15 @@ def _cards(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) ->
     return cards
 
 
-def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None) -> str:
+def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None, synthetic: bool) -> str:
     """The answer in a sentence or two, from the cards' figures."""
     if run is None:
         return ""
     top_1, top_3 = cards[0], cards[1]
+    unheard = "by artists that it had never heard, " * (run["protocol"] == "artist_grouped")
     counts = (
-        f"Of 100 songs that it had never heard, {'by artists that it had never heard, ' * _by_artist(run)}it names the "
-        f"right one of {run['n_genres']} genres for {top_1['value'] * 100:.0f}, and has it among its first three for "
+        f"Of 100 {'made-up ' * synthetic}songs that it had never heard, {unheard}it names the right one of "
+        f"{run['n_genres']} genres for {top_1['value'] * 100:.0f}, and has it among its first three for "
         f"{top_3['value'] * 100:.0f}."
     )
     commonest = [value for contender, value in top_1["others"] if "commonest" in contender]
@@ -196,10 +197,6 @@ def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None) -> str:
         return f"Not by this model. {counts} Always naming the commonest genre does as well: {commonest[0] * 100:.0f}."
     much = "Mostly, yes." if low > 0.5 else "To a degree."
     return f"{much} {counts} Always naming the commonest genre is right for {commonest[0] * 100:.0f}."
-
-
-def _by_artist(run: dict[str, Any]) -> bool:
-    return bool(run["protocol"] == "artist_grouped")
 
 
 def _left_out(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) -> list[tuple[Any, ...]]:

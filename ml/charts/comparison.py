@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ml.charts.style import BLUE, GREY, ORANGE, Drawing, NothingToDraw, named_rows, plural
+from ml.charts.style import BLUE, GREY, ORANGE, Drawing, NothingToDraw, named_rows
 
 SCORES = {
     "top_1": "top-1", "top_2": "top-2", "top_3": "top-3", "top_4": "top-4", "macro_f1": "macro F1",
 }  # fmt: skip
 """Shares from 0 to 1, of which more is better."""
+ROUND = [10.0**power for power in range(-4, 7)]
 
 
 def long_scores(runs: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +100,7 @@ def models(table: pd.DataFrame) -> Drawing:
             y=part["top_1"].round(4).tolist(),
             mode="markers+text",
             text=[name for name, fine in zip(names, known, strict=True) if fine],
-            textposition="top center",
+            textposition=_beside(part[column]),
             cliponaxis=False,
             marker={"color": BLUE, "size": 11},
             error_y=_interval(part.assign(value=part["top_1"], low=part["top_1_low"], high=part["top_1_high"]))
@@ -118,6 +119,7 @@ def models(table: pd.DataFrame) -> Drawing:
         for (place, _, _, title), (x, y) in zip(panels, domains, strict=True):
             layout[f"xaxis{place}"] = {
                 "type": "log", "domain": x, "anchor": f"y{place}", "title": {"text": f"{title} (logarithmic)"},
+                "tickvals": ROUND, "ticktext": [f"{value:,g}" for value in ROUND],
             }  # fmt: skip
             layout[f"yaxis{place}"] = {
                 "domain": y, "anchor": f"x{place}", "title": {"text": "top-1"}, "tickformat": ".0%",
@@ -135,6 +137,12 @@ def models(table: pd.DataFrame) -> Drawing:
             other = within.iloc[0]
             title += f"; {names[within.index[0]]} comes within a tenth of it in {other['fit_seconds']:,.2g} s"
     return Drawing(title, figure, {}, {"layout": {**axes(tall), "height": 760}})
+
+
+def _beside(values: pd.Series) -> list[str]:
+    """The side of its point on which a name has room, on a logarithmic axis."""
+    middle = (values.min() * values.max()) ** 0.5 if len(values) > 1 else float("inf")
+    return ["middle right" if value <= middle else "middle left" for value in values]
 
 
 def _model_names(table: pd.DataFrame) -> list[str]:
@@ -187,18 +195,27 @@ def protocols(table: pd.DataFrame) -> Drawing:
     return Drawing(drawing.title, drawing.chosen(preferred), choices, narrow)
 
 
+def _what_artists_cost(measured: pd.DataFrame, name: str) -> str:
+    """What a model that was measured by both loses when artists are kept on one side."""
+    single = measured[measured["folds"] == 1]
+    values = single.pivot_table(index="model", columns="protocol", values="value", aggfunc="first")
+    values = values.reindex(columns=["artist_grouped", "study_2023_04"]).dropna()
+    if values.empty:
+        return f"{name[:1].upper()}{name[1:]} under each protocol"
+    model = str(values["study_2023_04"].idxmax())
+    kept, by_row = (float(values[protocol].to_dict()[model]) for protocol in ("artist_grouped", "study_2023_04"))
+    verb = "costs" if by_row >= kept else "gains"
+    return (
+        f"Keeping artists apart {verb} {model} {abs(by_row - kept) * 100:.1f} points of {name}: "
+        f"{kept:.1%} against {by_row:.1%}"
+    )
+
+
 def _protocol(part: pd.DataFrame, name: str) -> dict[str, Any]:
     order = list(dict.fromkeys(part.sort_values(["protocol", "label"])["label"]))
     measured, published = part.dropna(subset="value"), part.dropna(subset="published")
-    title = f"{name} under each protocol"
-    both = part.dropna(subset=["value", "published"])
-    if len(measured):
-        best = measured.sort_values("value", ascending=False, kind="stable").iloc[0]
-        title = f"Best {name}: {best['value']:.1%}, {best['model']} under {best['protocol']}"
-    if len(both):
-        title += f"; {plural(len(both), 'pair')} to set beside the study's"
     return {
-        "title": title,
+        "title": _what_artists_cost(measured, name),
         "data": {
             0: {
                 "x": measured["value"].round(4).tolist(),

@@ -48,6 +48,7 @@ def test_models_are_set_against_their_seconds_and_megabytes() -> None:
     assert (list(seconds.x), list(seconds.y), list(seconds.text)) == (
         [60.0, 0.5, 0.01], [0.3, 0.28, 0.02], ["forest", "knn", "prior"],
     )  # fmt: skip
+    assert list(seconds.textposition) == ["middle left", "middle right", "middle right"]
     assert (list(sizes.x), list(sizes.text)) == ([25.0], ["forest"])
     assert drawing.title == (
         "forest is right most often, 30.0%, after 60 s of fitting; knn comes within a tenth of it in 0.5 s"
@@ -81,7 +82,8 @@ def test_protocols_set_what_was_measured_beside_what_was_published() -> None:
     assert dict(zip(published.y, published.x, strict=True)) == {
         "study_2023_04: knn": 0.1895, "study_2023_04: logistic": 0.2624,
     }  # fmt: skip
-    assert drawing.title == ("Best top-3: 40.0%, knn under study_2023_04; 1 pair to set beside the study's")
+    assert drawing.title == "Keeping artists apart costs knn 20.0 points of top-3: 20.0% against 40.0%"
+    assert drawing.choices["top-1"]["title"] == "Top-1 under each protocol"
     top_1 = drawing.chosen("top-1")
     assert list(top_1.data[0].y) == list(top_1.data[1].y) == ["study_2023_05: knn (audio+title)"]
 
