@@ -34,7 +34,7 @@
     {%- for result in results -%}
         {%- if result.status in ('success', 'pass', 'warn') -%}
             {%- do done.append(result.node.unique_id) -%}
-        {%- elif result.status != 'no-op' -%}
+        {%- elif result.status not in ('no-op', 'skipped') -%}
             {%- do wrong.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
         {%- endif -%}
     {%- endfor -%}
