@@ -340,7 +340,9 @@ def score_songs(
 
 def _connect() -> duckdb.DuckDBPyConnection:
     # One thread reads as fast as scoring wants, keeps the file's order, and holds few rows at once.
-    return duckdb.connect(config={"threads": 1, "memory_limit": "512MB"})
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": "512MB"})
+    connection.execute("set enable_progress_bar = false")  # it is drawn on standard output, among the songs
+    return connection
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -27,10 +28,20 @@ from rich.table import Table
 from extract.sandbox.catalogue import build_catalogue
 from ml.dataset import AUDIO_FEATURES
 from ml.estimators import DEFAULT, make_estimator
-from ml.prediction import Model, load, predict_probabilities, save, score_songs, write_songs
+from ml.prediction import (
+    Model,
+    load,
+    predict_probabilities,
+    predict_tracks,
+    record_predictions,
+    save,
+    score_songs,
+    write_songs,
+)
+from ml.tables import create_ml_tables
 
 SONGS = (55_000, 550_000)
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet", "jsonl")
 T = TypeVar("T")
 
 
@@ -87,6 +98,7 @@ def write_inputs(songs: Path, folder: Path) -> None:
         repeated = pa.concat_tables([table] * -(-number // len(table))).slice(0, number)
         pq.write_table(repeated, folder / f"{number}.parquet")
         pa_csv.write_csv(repeated, folder / f"{number}.csv")
+        repeated.to_pandas().to_json(folder / f"{number}.jsonl", orient="records", lines=True)
 
 
 def score(model_path: Path, source: Path, output: Path) -> tuple[int, float, float]:
@@ -97,8 +109,20 @@ def score(model_path: Path, source: Path, output: Path) -> tuple[int, float, flo
     return scoring.songs, time.perf_counter() - started, peak_mb()
 
 
-def one_song(model_path: Path, songs: Path) -> tuple[list[float], list[float], int]:
-    """Seconds of five loads, and of a hundred songs one by one; the number of genres."""
+def into_table(model_path: Path, source: Path, database: Path) -> tuple[int, float, float]:
+    """Score tracks that are in memory, as the asset has them, into `ml.genre_predictions`: rows, seconds, peak MB."""
+    frame = pd.read_parquet(source)
+    started = time.perf_counter()
+    with duckdb.connect(str(database)) as connection:
+        create_ml_tables(connection)
+        held_out = np.zeros(len(frame), dtype=bool)
+        tables = predict_tracks(load(model_path), frame, held_out, progress=lambda *_: None)
+        rows = record_predictions(connection, tables)
+    return rows, time.perf_counter() - started, peak_mb()
+
+
+def one_song(model_path: Path, songs: Path) -> tuple[list[float], list[float], str]:
+    """Seconds of five loads, and of a hundred songs one by one; the model in words."""
     loads, seconds = [], []
     for _ in range(5):
         started = time.perf_counter()
@@ -109,7 +133,7 @@ def one_song(model_path: Path, songs: Path) -> tuple[list[float], list[float], i
         started = time.perf_counter()
         predict_probabilities(model, inputs.iloc[[row]])
         seconds.append(time.perf_counter() - started)
-    return loads, seconds, len(model.genres)
+    return loads, seconds, f"{model.name}, {len(model.genres)} genres"
 
 
 def main() -> None:
@@ -127,16 +151,23 @@ def main() -> None:
             seconds = in_own_process(partial(train, songs, model_path))
             trained = f"trained on {pq.read_metadata(songs).num_rows:,} synthetic tracks in {seconds:.0f} s"
         in_own_process(partial(write_inputs, songs, folder))
-        loads, latencies, genres = in_own_process(partial(one_song, model_path, songs))
+        loads, latencies, words = in_own_process(partial(one_song, model_path, songs))
         table = Table(
             "songs", "from and to", "seconds", "songs a second", "peak MB",
-            title=f"Scoring with {DEFAULT}, {genres} genres, {trained}; loading included",
+            title=f"Scoring with {words}, {trained}; loading included",
         )  # fmt: skip
         for file_format in FORMATS:
             for number in SONGS:
                 source, output = folder / f"{number}.{file_format}", folder / f"scored.{file_format}"
                 scored, seconds, peak = in_own_process(partial(score, model_path, source, output))
                 table.add_row(f"{scored:,}", file_format, f"{seconds:.1f}", f"{scored / seconds:,.0f}", f"{peak:,.0f}")
+        for number in SONGS:
+            work = partial(into_table, model_path, folder / f"{number}.parquet", folder / f"{number}.duckdb")
+            _, seconds, peak = in_own_process(work)
+            table.add_row(
+                f"{number:,}", "a frame to ml.genre_predictions", f"{seconds:.1f}", f"{number / seconds:,.0f}",
+                f"{peak:,.0f}",
+            )  # fmt: skip
         console.print(table)
         size = model_path.stat().st_size / 1e6
         single = Table("what", "median", "slowest", title=f"One song; the model is {size:.1f} MB")
