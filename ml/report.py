@@ -24,7 +24,7 @@ from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
 
 ASSETS = ("report.css", "report.js")
-TABLE_ROWS = 200
+TABLE_ROWS = 150
 """The page shows this many rows of a chart's table; the CSV beside it has them all."""
 
 HOW = {

@@ -14,7 +14,7 @@ from extract import warehouse
 from ml.report import build_report
 
 DOCS = Path(__file__).parent.parent / "docs"
-SIZE = {"width": 1100, "height": 720}
+SIZE = {"width": 1280, "height": 940}
 
 
 def main() -> None:

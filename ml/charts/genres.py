@@ -130,10 +130,11 @@ def genre_map(table: pd.DataFrame) -> Drawing:
         marker={"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}},
     )  # fmt: skip
     places = {row.genre: (row.first, row.second) for row in named_rows(table)}
+    spread = max(float(table["second"].max() - table["second"].min()), 1e-9)
     choices = {}
     for row in named_rows(table):
         near = [name for name in row.nearest.split("; ") if name in places]
-        choices[row.genre] = _chosen(row.genre, near, places, labels)
+        choices[row.genre] = _chosen(row.genre, near, places, labels, 500 / spread)
     first = str(table.sort_values(["tracks", "genre"], ascending=[False, True])["genre"].iloc[0])
     choices = {first: choices[first], **choices}
     figure.update_layout(
@@ -158,7 +159,10 @@ def genre_map(table: pd.DataFrame) -> Drawing:
     return Drawing(choices[first]["title"], figure, choices, narrow)
 
 
-def _chosen(genre: str, near: list[str], places: dict[str, tuple[float, float]], labels: int) -> dict[str, Any]:
+def _chosen(
+    genre: str, near: list[str], places: dict[str, tuple[float, float]], labels: int, pixels: float
+) -> dict[str, Any]:
+    """What differs where `genre` is chosen. `pixels` is the height of a unit of the second component, about."""
     x, y = places[genre]
     names = [genre, *near]
     lines = {
@@ -166,17 +170,24 @@ def _chosen(genre: str, near: list[str], places: dict[str, tuple[float, float]],
         "y": [value for name in near for value in (y, places[name][1], None)],
     }
     ring = {"x": [places[name][0] for name in names], "y": [places[name][1] for name in names]}
-    # Each neighbour's name on the side away from the genre, so that the names seldom meet.
-    annotations = [
-        {
-            "x": places[name][0],
-            "y": places[name][1],
-            "text": f"<b>{name}</b>" if name == genre else name,
-            "xanchor": "left" if places[name][0] >= x and name != genre else "right",
-            "xshift": 11 if places[name][0] >= x and name != genre else -11,
-        }
-        for name in names
-    ]
+    # Each neighbour's name on the side away from the genre, and above the name below it.
+    annotations: list[dict[str, Any]] = []
+    tops = {"left": -float("inf"), "right": -float("inf")}
+    for name in sorted(names, key=lambda name: places[name][1]):
+        side = "left" if places[name][0] >= x and name != genre else "right"
+        height = places[name][1] * pixels
+        shift = max(0.0, tops[side] + 16 - height)
+        tops[side] = height + shift
+        annotations.append(
+            {
+                "x": places[name][0],
+                "y": places[name][1],
+                "text": f"<b>{name}</b>" if name == genre else name,
+                "xanchor": side,
+                "xshift": 11 if side == "left" else -11,
+                "yshift": round(shift),
+            }
+        )
     alike = f"{genre}, alone on the map"
     if near:
         alike = f"{genre} sounds most like {', '.join(near[:2])}{' and ' + near[2] if len(near) > 2 else ''}"

@@ -22,7 +22,7 @@ from ml.charts.style import (
     plural,
 )
 
-_ROUND = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
+_ROUND = [digit * 10**power for power in range(7) for digit in (1, 1.5, 2, 3, 5, 7)]
 TARGETS = 12
 """A Sankey names this many genres; the rest are one band."""
 BAND_GAP = 0.027
