@@ -1,31 +1,39 @@
-"""What the estimators see of a track: its audio features made ready, and what its title says of the genre.
+"""What the estimators see of a track: its audio features made ready, and the words and letters of its title.
 
-Belongs here: transformers that take the tracks' inputs (dataset.py, `Tracks.inputs`) and are fitted on training rows
-only, inside the estimators. Not here: the estimators themselves (estimators.py).
+Belongs here: transformers, which take the tracks' inputs (dataset.py, `Tracks.inputs`) or the numbers made of them, and
+are fitted inside the estimators, on training rows only. Not here: the estimators themselves (estimators.py).
 """
 
+# ruff: noqa: N803 - scikit-learn names a matrix X
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.utils.validation import check_is_fitted
 
 from ml.dataset import AUDIO_FEATURES, ModelError
+
+HASHES = 2**13
+"""Columns for the words, and as many for the letters, of titles: no word list that grows with the number of tracks."""
 
 
 class Audio(TransformerMixin, BaseEstimator):
     """The audio features as numbers without gaps (float64, tracks x columns); popularity is none of them.
 
     An unknown value becomes the training rows' median, and a feature that no training row has becomes 0: so an unknown
-    value means the same to every estimator. With `tempo_features` three more follow, which trees and nets cannot
-    easily work out: the tempo folded into one octave (trackers often hear the double or the half), the number of
-    beats, and the tempo's distance to a whole number (machines keep whole ones).
+    value means the same to every estimator. With `tempo_features` three more follow, which trees and nets do not easily
+    work out: the tempo's place in its octave (0 to 1; trackers often hear the double or the half), the number of beats,
+    and the tempo's distance to a whole number (machines keep whole ones). Raises `ModelError` for a missing column and
+    for an infinite value.
     """
 
     def __init__(self, tempo_features: bool = False) -> None:
         self.tempo_features = tempo_features
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:  # noqa: N803, ARG002 - scikit-learn's names
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002
         """Learn the medians of the columns AUDIO_FEATURES."""
         values = _numbers(X)
         known = ~np.isnan(values).all(axis=0)
@@ -33,8 +41,9 @@ class Audio(TransformerMixin, BaseEstimator):
         self.medians_[known] = np.nanmedian(values[:, known], axis=0)
         return self
 
-    def transform(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
         """The columns AUDIO_FEATURES, filled, then the tempo features if wanted."""
+        check_is_fitted(self)
         values = _numbers(X)
         values = np.where(np.isnan(values), self.medians_, values)
         if not self.tempo_features:
@@ -49,7 +58,65 @@ def _numbers(inputs: pd.DataFrame) -> np.ndarray:
     if missing := [name for name in AUDIO_FEATURES if name not in inputs]:
         raise ModelError(f"The columns {', '.join(missing)} are missing. Give them, with empty cells where unknown.")
     values = inputs[AUDIO_FEATURES].to_numpy(dtype=np.float64)
-    if np.isinf(values).any():
-        row, column = np.argwhere(np.isinf(values))[0]
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
         raise ModelError(f"{AUDIO_FEATURES[column]} of row {row + 1} is infinite. Correct it, or leave it empty.")
     return values
+
+
+class PiecewiseLinear(TransformerMixin, BaseEstimator):
+    """Each column as `bins` columns from 0 to 1 (float32), one a quantile range: how far the value has come in it.
+
+    So a net can bend its answer at each quantile (Gorishniy et al. 2022, On Embeddings for Numerical Features in
+    Tabular Deep Learning). A column of few values has fewer ranges, a constant one none; a column of zeros comes first,
+    so that there is one in any case.
+    """
+
+    def __init__(self, bins: int = 16) -> None:
+        self.bins = bins
+
+    def fit(self, X: np.ndarray, y: Any = None) -> Self:  # noqa: ARG002
+        """Learn the quantiles."""
+        quantiles = np.quantile(X, np.linspace(0, 1, self.bins + 1), axis=0)
+        self.edges_ = [np.unique(column) for column in quantiles.T]
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Rows x ranges of all columns."""
+        parts = [np.zeros((len(X), 1), dtype=np.float32)]
+        for column, edges in zip(X.T, self.edges_, strict=True):
+            parts.append(np.clip((column[:, None] - edges[:-1]) / np.diff(edges), 0, 1).astype(np.float32))
+        return np.concatenate(parts, axis=1)
+
+
+class Titles(TransformerMixin, BaseEstimator):
+    """TF-IDF of the titles: words and pairs of words, and 2 to 4 letters of a word (sparse, tracks x 2 HASHES).
+
+    An unknown or empty title is a row of zeros. Raises `ModelError` where the column song_name is missing.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002
+        """Learn how rare each is."""
+        self.tfidf_ = TfidfTransformer(sublinear_tf=True).fit(self._counts(X))
+        return self
+
+    def transform(self, X: pd.DataFrame) -> sparse.csr_matrix:
+        """Rows of length 1, or 0."""
+        check_is_fitted(self)
+        return self.tfidf_.transform(self._counts(X), copy=False)
+
+    def _counts(self, inputs: pd.DataFrame) -> sparse.csr_matrix:
+        if "song_name" not in inputs:
+            raise ModelError("The column song_name is missing: this model reads titles. Give it, empty where unknown.")
+        texts = inputs["song_name"].astype(object).where(inputs["song_name"].notna(), "").astype(str)
+        kinds: list[dict[str, Any]] = [{"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (2, 4)}]
+        return sparse.hstack(
+            [
+                HashingVectorizer(
+                    n_features=HASHES, alternate_sign=False, norm=None, dtype=np.float32, **kind
+                ).transform(texts)
+                for kind in kinds
+            ],
+            format="csr",
+        )

@@ -1,0 +1,201 @@
+"""The registry: what every estimator must stand, and how several become one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io as sio
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import ExtraTreesClassifier
+
+from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Budgeted, Nets, Pool, make_estimator
+
+GENRES = ["Jazz", "Chill 🎷", "x" * 500]
+
+
+def made_up(artists: int = 30, songs: int = 4, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
+    """Inputs of artists x songs, and genres that loudness and titles tell apart; some values are not known."""
+    rng = np.random.default_rng(seed)
+    artist = np.repeat(np.arange(artists), songs)
+    genre = artist % len(GENRES)
+    inputs = pd.DataFrame(rng.uniform(0.1, 0.9, (len(artist), len(AUDIO_FEATURES))), columns=AUDIO_FEATURES)
+    inputs["loudness"] = -5.0 - 8 * genre + rng.normal(0, 2, len(artist))
+    inputs["tempo"], inputs["duration_ms"] = rng.uniform(60, 180, len(artist)), rng.uniform(1e5, 3e5, len(artist))
+    inputs.loc[rng.random(len(artist)) < 0.1, "energy"] = np.nan
+    inputs["song_name"] = [f"{('Blue', 'Sun', 'Rain')[number]} {rng.integers(9)}" for number in genre]
+    inputs["artist"] = artist
+    return inputs, np.array(GENRES, dtype=object)[genre]
+
+
+@pytest.mark.parametrize("features", FEATURE_SETS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_stands_what_tracks_are(name: str, features: str) -> None:
+    """Guards against models that choke on long labels, on what is unknown, or that give something else when loaded."""
+    inputs, genres = made_up()
+    inputs["time_signature"] = np.nan  # unknown throughout, as of TidyTuesday
+    inputs["mode"] = 1.0
+    inputs.loc[0, "song_name"] = None
+    model = make_estimator(name, features=features).fit(inputs, genres)
+    assert list(model.classes_) == sorted(GENRES)
+
+    new, _ = made_up(artists=5, seed=2)
+    new["tempo"] = np.nan  # never unknown in training
+    new = new.drop(columns="artist")
+    probabilities = model.predict_proba(new)
+    assert np.isfinite(probabilities).all() and (probabilities >= 0).all()
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(new)), abs=1e-5)
+
+    file = sio.dumps(model)
+    assert set(sio.get_untrusted_types(data=file)) <= TRUSTED_TYPES
+    assert np.array_equal(sio.loads(file, trusted=sorted(TRUSTED_TYPES)).predict_proba(new), probabilities)
+
+
+@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"prior"}))
+def test_every_estimator_learns(name: str) -> None:
+    """Guards against features that do not reach the model, or genres that come out in another order."""
+    model = make_estimator(name).fit(*made_up(artists=60))
+    new, genres = made_up(artists=40, seed=2)
+    assert np.mean(model.predict(new) == genres) > (0.5 if name == "knn" else 0.8)  # a third would be chance
+
+
+def test_the_same_data_and_seed_give_the_same_probabilities() -> None:
+    """Guards against threads and unseeded draws, which make figures that nobody can reproduce."""
+    inputs, genres = made_up(artists=60)
+    first, again = (
+        make_estimator(DEFAULT, features="audio+title", seed=7).fit(inputs, genres).predict_proba(inputs)
+        for _ in range(2)
+    )
+    assert np.array_equal(first, again)
+
+
+def test_the_artist_is_no_feature() -> None:
+    """Guards against a model that learns who plays, which held-out artists cannot have."""
+    inputs, genres = made_up()
+    model = make_estimator(DEFAULT).fit(inputs, genres)
+    assert np.array_equal(model.predict_proba(inputs), model.predict_proba(inputs.assign(artist=0, popularity=99)))
+
+
+def test_titles_tell_what_the_sound_does_not() -> None:
+    """Guards against titles that are taken and not read."""
+    inputs, genres = made_up(artists=90)
+    for name in AUDIO_FEATURES:
+        inputs[name] = 1.0
+    titles = make_estimator("mlp", features="audio+title").fit(inputs, genres)
+    assert np.mean(titles.predict(inputs) == genres) > 0.9
+    unknown = titles.predict_proba(inputs.assign(song_name=None))
+    assert unknown == pytest.approx(np.full_like(unknown, 1 / 3), abs=0.05)
+    with pytest.raises(ModelError, match="song_name is missing"):
+        titles.predict_proba(inputs.drop(columns="song_name"))
+
+
+def test_the_baseline_knows_nothing_whatever_it_is_offered() -> None:
+    """Guards against a baseline that reads titles and so makes every model look small."""
+    inputs, genres = made_up()
+    probabilities = make_estimator("prior", features="audio+title").fit(inputs, genres).predict_proba(inputs)
+    assert probabilities == pytest.approx(np.full((len(inputs), 3), 1 / 3))
+
+
+@pytest.mark.parametrize("artists", [2, 3, 10, 12])
+@pytest.mark.parametrize("features", FEATURE_SETS)
+def test_few_tracks_are_enough(artists: int, features: str) -> None:
+    """Guards against inner folds that small data do not have: 2 artists with one song each, genres of one artist."""
+    inputs, genres = made_up(artists=artists, songs=1)
+    probabilities = make_estimator(DEFAULT, features=features).fit(inputs, genres).predict_proba(inputs)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(inputs)))
+
+
+def test_what_cannot_be_learnt_is_said() -> None:
+    """Guards against scikit-learn's own words for one genre, an infinite value, a lacking column, a mistyped name."""
+    inputs, genres = made_up()
+    with pytest.raises(ModelError, match="Nothing to tell apart: all 120 tracks are of one genre"):
+        make_estimator(DEFAULT).fit(inputs, np.full(len(genres), "Jazz", dtype=object))
+    with pytest.raises(ModelError, match="tempo of row 4 is infinite"):
+        make_estimator("lightgbm").fit(inputs.assign(tempo=np.where(np.arange(120) == 3, np.inf, 100)), genres)
+    with pytest.raises(ModelError, match="The columns key, valence are missing"):
+        make_estimator("prior").fit(inputs.drop(columns=["key", "valence"]), genres)
+    with pytest.raises(ModelError, match="The column artist is missing"):
+        make_estimator(DEFAULT).fit(inputs.drop(columns="artist"), genres)
+    with pytest.raises(ModelError, match="no model 'ensembel'. There are: prior, knn, .*, ensemble"):
+        make_estimator("ensembel")
+    with pytest.raises(ModelError, match="no features 'lyrics'. There are: audio, audio.title"):
+        make_estimator("mlp", features="lyrics")
+
+
+class Says(ClassifierMixin, BaseEstimator):
+    """Of each row, the probabilities that its first columns give, whatever it is fitted on; notes the artists."""
+
+    seen: list[set[int]] = []
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
+
+    def fit(self, inputs: pd.DataFrame, genres: np.ndarray) -> "Says":
+        self.seen.append(set(inputs["artist"]))
+        self.classes_ = np.unique(genres)
+        return self
+
+    def predict_proba(self, inputs: pd.DataFrame) -> np.ndarray:
+        return inputs[self.columns].to_numpy()
+
+
+def pooled(shares: dict[str, np.ndarray], genres: np.ndarray) -> Pool:
+    """A pool of members that say `shares` (a member's probability of "a", a row each)."""
+    columns = {
+        f"{member} {genre}": p
+        for member, share in shares.items()
+        for genre, p in zip("ab", (share, 1 - share), strict=True)
+    }
+    inputs = pd.DataFrame(columns).assign(artist=np.arange(len(genres)))
+    return Pool([Says([f"{member} a", f"{member} b"]) for member in shares]).fit(inputs, genres)
+
+
+def test_a_pool_weighs_members_on_artists_they_were_not_fitted_on() -> None:
+    """Guards against weights that reward a member for what it remembers."""
+    Says.seen.clear()
+    genres = np.array(["a", "b"] * 100, dtype=object)
+    artists = np.repeat(np.arange(100), 2)
+    inputs = pd.DataFrame({"p": 0.5, "q": 0.5, "artist": artists})
+    Pool([Says(["p", "q"])]).fit(inputs, genres)
+    first, last = Says.seen
+    assert len(first) == 80 and last == set(range(100))
+
+
+def test_a_pool_drops_a_member_that_only_guesses_and_tempers_one_that_is_too_sure() -> None:
+    """Guards against weights that do not answer to log loss: a model is sure of 99 %, and right four times in five."""
+    rng = np.random.default_rng(1)
+    genres = rng.choice(np.array(["a", "b"], dtype=object), 4_000)
+    said = np.where(rng.random(4_000) < 0.8, genres, np.where(genres == "a", "b", "a"))
+    shares = {"too sure": np.where(said == "a", 0.99, 0.01), "guesses": rng.uniform(0.01, 0.99, 4_000)}
+    pool = pooled(shares, genres)
+    inputs = pd.DataFrame({"too sure a": [0.99], "too sure b": [0.01], "guesses a": [0.5], "guesses b": [0.5]})
+    assert pool.predict_proba(inputs)[0] == pytest.approx([0.8, 0.2], abs=0.03)
+    assert len(pool.weights_) == 1 or pool.weights_[1] < 0.03
+
+
+def test_a_pool_of_good_members_is_surer_than_each() -> None:
+    """Guards against a pool that only averages: two independent witnesses of 80 % each make 94 %."""
+    rng = np.random.default_rng(1)
+    genres = rng.choice(np.array(["a", "b"], dtype=object), 20_000)
+    shares = {name: np.where((rng.random(20_000) < 0.8) == (genres == "a"), 0.8, 0.2) for name in ("one", "two")}
+    pool = pooled(shares, genres)
+    sure = pool.predict_proba(pd.DataFrame({"one a": [0.8], "one b": [0.2], "two a": [0.8], "two b": [0.2]}))
+    assert sure[0, 0] == pytest.approx(16 / 17, abs=0.02)
+
+
+def test_many_genres_get_fewer_trees() -> None:
+    """Guards against memory and time that grow with tracks times genres."""
+    rng = np.random.default_rng(1)
+    trees = [
+        len(Budgeted(ExtraTreesClassifier(max_leaf_nodes=4), most=30).fit(rng.normal(size=(400, 2)), y).estimator_)
+        for y in (np.arange(400) % 2, np.arange(400) % 200)
+    ]
+    assert trees == [30, 13]
+
+
+def test_nets_see_every_row_once_an_epoch() -> None:
+    """Guards against pieces that lose the rows at their seams."""
+    values = np.random.default_rng(1).normal(size=(250, 3))
+    nets = Nets(nets=2, hidden=8, epochs=3)
+    nets.CHUNK = 100
+    nets.fit(values, np.array(["a", "b"], dtype=object)[(values[:, 0] > 0).astype(int)])
+    assert [net.t_ for net in nets.nets_] == [3 * 250] * 2
