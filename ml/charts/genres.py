@@ -121,7 +121,7 @@ def genre_map(table: pd.DataFrame) -> Drawing:
     figure.add_scatter(
         x=named["first"].tolist(), y=named["second"].tolist(), mode="text",
         text=[f"\u2002{name}" for name in named["genre"]],
-        textposition="middle right", textfont={"size": 10, "color": GREY}, hoverinfo="skip", showlegend=False,
+        textposition="middle right", textfont={"size": 10}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     labels = len(figure.data) - 1
     figure.add_scatter(mode="lines", line={"color": GREY, "width": 1.5}, hoverinfo="skip", showlegend=False)

@@ -112,7 +112,7 @@ def template(theme: str) -> dict[str, Any]:
         "data": {
             "heatmap": [{"autocolorscale": True, "colorbar": bar}],
             "sankey": [{"node": {"line": {"width": 0}}, "textfont": {"color": colours["ink"], "size": 13}}],
-            "scatter": [{"textfont": {"color": colours["ink"], "size": 11}}],
+            "scatter": [{"textfont": {"color": colours["quiet"], "size": 11}}],
             "bar": [{"textfont": {"size": 11}, "outsidetextfont": {"color": colours["ink"]}}],
             "waterfall": [{"connector": {"line": {"color": colours["line"], "width": 1}},
                            "outsidetextfont": {"color": colours["ink"]}}],
