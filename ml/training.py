@@ -28,7 +28,7 @@ from ml.prediction import Model, predict_probabilities, save
 from ml.protocols import Protocol, find_protocol
 from ml.tables import create_ml_tables
 
-IMPORTANCE_TRACKS = 5_000
+IMPORTANCE_TRACKS = 2_000
 """Columns are shuffled among at most this many held-out tracks: 132 genres and an ensemble take seconds, not hours."""
 IMPORTANCE_REPEATS = 3
 FEW_ARTISTS = 30
@@ -105,16 +105,18 @@ def fit(
     folds: int = 1,
     seed: int = 538,
     split: Split | None = None,
+    explain: bool = True,
 ) -> Run:
     """Fit `model` (a name in the registry) on the training part and score it on the held-out part, which it never sees.
 
     `features` is "audio" or "audio+title" (a protocol of the study has its own); `split` takes the place of the
-    protocol's. Same tracks, seed and library versions give the same figures. Raises `ModelError`: unknown model,
-    features or protocol, too few genres or tracks, values that cannot be learnt from.
+    protocol's. Without `explain` there are no feature importances, which take longer than all other figures. Same
+    tracks, seed and library versions give the same figures. Raises `ModelError`: unknown model, features or protocol,
+    too few genres or tracks, values that cannot be learnt from.
     """
     plan = find_protocol(protocol)
     splits = [split] if split else plan.splits(tracks, folds=folds, seed=seed)
-    return _fit(tracks, plan, splits, model, features, seed)
+    return _fit(tracks, plan, splits, model, features, seed, explain=explain)
 
 
 def fit_protocol(
@@ -126,13 +128,15 @@ def fit_protocol(
     folds: int = 1,
     seed: int = 538,
 ) -> list[Run]:
-    """`fit` each of `models` (by default those that the protocol compares) on the very same splits."""
+    """`fit` each of `models` (by default those that the protocol compares) on the very same splits, unexplained."""
     plan = find_protocol(protocol)
     splits = plan.splits(tracks, folds=folds, seed=seed)
-    return [_fit(tracks, plan, splits, model, features, seed) for model in models or plan.models]
+    return [_fit(tracks, plan, splits, model, features, seed, explain=False) for model in models or plan.models]
 
 
-def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, features: str, seed: int) -> Run:
+def _fit(
+    tracks: Tracks, plan: Protocol, splits: list[Split], name: str, features: str, seed: int, *, explain: bool
+) -> Run:
     features = plan.features or features
     run_id = _run_id(tracks, plan, splits, name, features, seed)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
@@ -156,9 +160,10 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
             started = time.perf_counter()
             parts.append(predict_probabilities(model, tracks.inputs.iloc[split.test]))
             predict_seconds += time.perf_counter() - started
-            rows = _sample(split.test, IMPORTANCE_TRACKS // len(splits), seed)
-            shuffled.append(_shuffle(model, tracks, rows, seed))
-            n_shuffled += len(rows)
+            if explain:
+                rows = _sample(split.test, IMPORTANCE_TRACKS // len(splits), seed)
+                shuffled.append(_shuffle(model, tracks, rows, seed))
+                n_shuffled += len(rows)
     probabilities, classes = np.concatenate(parts), model.genres
     test = np.concatenate([split.test for split in splits])
     true, artists = genres[test], tracks.first_artists[test]
@@ -166,7 +171,8 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
     notes = plan.notes(tracks) + _feature_notes(tracks)
     if n_artists < FEW_ARTISTS:
         notes.append(f"Only {n_artists} artists are held out: the figures are rough, and their intervals too narrow.")
-    falls = np.concatenate(shuffled, axis=1)
+    columns = model.columns if explain else []
+    falls = np.concatenate(shuffled, axis=1) if explain else np.empty((0, IMPORTANCE_REPEATS))
     odd = surprises(true, probabilities, classes)
     songs = tracks.frame.iloc[test[odd.pop("row")]]
     return Run(
@@ -186,7 +192,7 @@ def _fit(tracks: Tracks, plan: Protocol, splits: list[Split], name: str, feature
         calibration=calibration(true, probabilities, classes),
         feature_importances=pd.DataFrame(
             {
-                "feature": model.columns,
+                "feature": columns,
                 "importance": falls.mean(axis=1),
                 "standard_deviation": falls.std(axis=1, ddof=1),
                 "repeats": falls.shape[1],

@@ -76,8 +76,9 @@ def genre_model(
     names = list(dict.fromkeys((BASELINE, STUDY_FOREST, config.model)))
     for done, name in enumerate(names):
         progress("train and evaluate", done, len(names))
-        features = config.features if name == config.model else "audio"
-        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=split)
+        is_chosen = name == config.model
+        features = config.features if is_chosen else "audio"
+        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=split, explain=is_chosen)
     run, others = runs.pop(config.model), list(runs.values())
     path = save_model(run, MODELS)
     card = write_card(run, path, beside=others)
