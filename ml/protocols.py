@@ -18,6 +18,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import MultinomialNB
+from sklearn.preprocessing import RobustScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, check_features, folds_by_artist, split_by_artist
@@ -150,7 +151,7 @@ def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int
 
 
 def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) -> SamplingPipeline:
-    """Features, SMOTE, and what the registry's `model` has after its features: the study's have RobustScaler there."""
+    """The study's steps: features, SMOTE, RobustScaler, and the classifier in which the registry's `model` ends."""
     columns: list[tuple[str, TransformerMixin, str | list[str]]] = [("audio", Audio(), AUDIO_FEATURES)]
     if titles:
         columns.append(("title", TitleWords(), "song_name"))
@@ -159,6 +160,7 @@ def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) 
         [
             ("features", ColumnTransformer(columns, sparse_threshold=0)),
             ("smote", SMOTE(k_neighbors=min(NEIGHBOURS, smallest - 1), random_state=seed)),
+            ("scale", RobustScaler()),
             ("model", make_estimator(model, seed=seed)[-1]),
         ]
     )
@@ -225,7 +227,8 @@ PROTOCOLS = {
         ),
         Protocol(
             "study_2023_05",
-            "The study's second: the ten largest genres, split 80/20 by row; SMOTE, RobustScaler; 100 words of titles.",
+            "The study's second: the ten largest genres, split 80/20 by row; SMOTE, RobustScaler; 100 words of titles. "
+            "The study's LightGBM settings are not known: this project's stand for them.",
             _study_2023_05,
             (BASELINE, "knn", "logistic", "study_forest", "lightgbm"),
             features="audio+title",
