@@ -1,7 +1,7 @@
 """A made-up listing of the study's proportions, of any size: for the parity test and the benchmarks.
 
-Belongs here: the listing, its landing as a dump or as a crawl, and the study's own cleaning of it in pandas.
-Not here: assertions and clocks.
+Belongs here: the listing, its landing as a dump or as a crawl.
+Not here: its cleaning, assertions and clocks.
 """
 
 from typing import Literal, NamedTuple
@@ -165,12 +165,14 @@ def make_listing(connection: duckdb.DuckDBPyConnection, listings: int) -> Counts
     return counts
 
 
-def listing_frame(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """The listing in download order with the types of `pandas.read_csv`: numbers that may miss are floats."""
-    numbers = "time_signature::double as time_signature, popularity::double as popularity"
-    return connection.sql(
-        f"select {', '.join(STUDY_COLUMNS)} from (select * replace ({numbers}) from listing) order by listing_id"
-    ).df()
+def study_frame(connection: duckdb.DuckDBPyConnection, relation: str) -> pd.DataFrame:
+    """`STUDY_COLUMNS` of a relation in download order, as pandas has them: numbers that may miss are floats.
+
+    The index is the place in the listing, counted from 0.
+    """
+    floats = "time_signature::double as time_signature, popularity::double as popularity"
+    query = f"select listing_id - 1 as place, {', '.join(STUDY_COLUMNS)} from {relation} order by listing_id"
+    return connection.sql(f"select * replace ({floats}) from ({query})").df().set_index("place")
 
 
 def land_listing(connection: duckdb.DuckDBPyConnection, form: Form, *, shuffled: bool = False) -> None:
@@ -197,9 +199,3 @@ def land_listing(connection: duckdb.DuckDBPyConnection, form: Form, *, shuffled:
     )
     dataset = Dataset("study", "dump:study" if form == "dump" else "sandbox", is_synthetic=True)
     land(connection, dataset, {"tracks": tracks, "audio_features": audio_features})
-
-
-def clean_like_the_study(listing: pd.DataFrame) -> pd.DataFrame:
-    """The study's cleaning, in its own tool; the index stays the place in the listing."""
-    valid = listing[~((listing["tempo"] < 10) | (listing.get("time_signature", pd.Series(dtype=float)) < 1))]
-    return valid.drop_duplicates().drop_duplicates(["spotify_track_id", "song_name"])

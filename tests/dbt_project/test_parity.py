@@ -9,14 +9,8 @@ import pytest
 
 from extract import warehouse
 from extract.dumps import import_dump
-from tests.dbt_project.study_listing import (
-    STUDY_COLUMNS,
-    Form,
-    clean_like_the_study,
-    land_listing,
-    listing_frame,
-    make_listing,
-)
+from tests.dbt_project.pandas_cleaning import assert_same, clean_like_the_study
+from tests.dbt_project.study_listing import STUDY_COLUMNS, Form, land_listing, make_listing, study_frame
 
 Dbt = Callable[..., CompletedProcess[str]]
 
@@ -32,21 +26,10 @@ def audit(path: Path) -> list[int]:
         return [row[0] for row in connection.execute(query).fetchall()]
 
 
-def clean_tracks(path: Path, columns: list[str]) -> pd.DataFrame:
+def clean_tracks(path: Path) -> pd.DataFrame:
     """The clean tracks in download order, numbered as the listing is."""
     with warehouse.connect(path, read_only=True) as connection:
-        frame = connection.sql(
-            f"select listing_id - 1 as i, {', '.join(columns)} from marts.clean_tracks order by 1"
-        ).df()
-    return frame.set_index("i")
-
-
-def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    assert found.index.tolist() == expected.index.tolist()
-    for column in expected.columns:
-        left, right = found[column], expected[column]
-        different = ~((left == right) | (left.isna() & right.isna()))
-        assert not different.any(), pd.DataFrame({"dbt": left, "pandas": right})[different.to_numpy()].head()
+        return study_frame(connection, "marts.clean_tracks")
 
 
 @pytest.mark.xdist_group("dbt_parity")
@@ -56,7 +39,7 @@ def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, t
     path = tmp_path / "study.duckdb"
     with warehouse.connect(path) as connection:
         counts = make_listing(connection, 20_000)
-        listing = listing_frame(connection)
+        listing = study_frame(connection, "listing")
         land_listing(connection, form, shuffled=True)
     assert counts == (20_000, 19_990, 16_098, 12_006)
     assert ((listing["tempo"] < 10) | (listing["time_signature"] < 1)).sum() == 10
@@ -65,7 +48,7 @@ def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, t
     assert len(expected) == counts.clean
     build(path, dbt)
     assert audit(path) == [*counts, counts.clean]
-    assert_same(clean_tracks(path, STUDY_COLUMNS), expected)
+    assert_same(clean_tracks(path), expected)
 
 
 @pytest.mark.xdist_group("dbt_real_data")
@@ -80,7 +63,7 @@ def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, t
                  "playlist_genre": "genre", "track_popularity": "popularity"}
     )  # fmt: skip
     columns = [name for name in STUDY_COLUMNS if name != "time_signature"]
-    assert_same(clean_tracks(path, columns), clean_like_the_study(listing[columns]))
+    assert_same(clean_tracks(path)[columns], clean_like_the_study(listing[columns]))
     with warehouse.connect(path, read_only=True) as connection:
         known = connection.execute("select count(time_signature) from marts.clean_tracks").fetchone()
     assert known == (0,)
