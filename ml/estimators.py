@@ -31,6 +31,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import RobustScaler
 from threadpoolctl import threadpool_limits
 
+from ml.boosting import boosted_probabilities
 from ml.dataset import ModelError
 from ml.features import Audio, PiecewiseLinear, Titles
 
@@ -174,6 +175,8 @@ class Budgeted(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
+        if isinstance(self.estimator_, LGBMClassifier):
+            return boosted_probabilities(self.estimator_, X)
         return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
