@@ -57,9 +57,9 @@ def peak_mb() -> float:
     return int(line.split()[1]) / 1000
 
 
-def catalogue_songs(listings: int, path: Path) -> None:
+def catalogue_songs(listings: int, path: Path, seed: int = 538) -> None:
     """Each track of the synthetic catalogue once, under the first genre that lists it, in random order."""
-    catalogue = build_catalogue(listings=listings)
+    catalogue = build_catalogue(listings=listings, seed=seed)
     artists = {artist: number for number, artist in enumerate(catalogue.artists)}
 
     def rows() -> Iterator[dict[str, Any]]:
