@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -86,6 +86,16 @@ def median(usages: Iterable[Usage]) -> Usage:
     """The median of the seconds, and that of the peaks."""
     seconds, peaks = zip(*usages, strict=True)
     return Usage(statistics.median(seconds), int(statistics.median(peaks)))
+
+
+def median_seconds(function: Callable[[], object]) -> float:
+    """The median of the seconds that `RUNS` calls take."""
+    times = []
+    for _ in range(RUNS):
+        started = perf_counter()
+        function()
+        times.append(perf_counter() - started)
+    return statistics.median(times)
 
 
 def spread(usages: Sequence[Usage]) -> str:

@@ -1,0 +1,98 @@
+"""Held-out figures on real songs: the default ensemble beside the study's forest, on the same five folds by artist.
+
+Every track is held out once, with all of its artist's; settings were fixed beforehand (ml/estimators.py says how), so
+no figure here chose anything. The real data are not part of the project: they are looked for in the folder
+SONG_GENRES_DATA, else in ../shared/data, and what is missing is said. `ACCURACY_FOLDS=2` takes the first two folds.
+
+Each model is fitted in a process of its own, so that its peak memory is its own. AutoGluon on the same folds:
+tests/benchmarks/autogluon_reference.py.
+"""
+
+import os
+import statistics
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from extract import warehouse
+from extract.dumps import import_dump
+from ml.dataset import folds_by_artist, load_tracks
+from ml.training import fit
+from tests.benchmarks.bench_prediction import in_own_process
+from tests.benchmarks.measuring import ROOT, dbt
+
+DATA = Path(os.environ.get("SONG_GENRES_DATA", ROOT.parent / "shared" / "data"))
+FILES = {"TidyTuesday, 6 genres": "tidytuesday_spotify_songs.csv",
+         "114-genre file with ids": "kaggle_114_genres_17949_with_ids.csv"}  # fmt: skip
+FOLDS = int(os.environ.get("ACCURACY_FOLDS", "5"))
+MODELS = (("study_forest", "audio"), ("ensemble", "audio"), ("ensemble", "audio+title"))
+
+
+class Figures(NamedTuple):
+    """One fold's figures; seconds to fit, the most memory (MB) of the whole process."""
+
+    top_1: float
+    top_3: float
+    macro_f1: float
+    log_loss: float
+    ece: float
+    seconds: float
+    peak_mb: float
+
+
+def score_fold(path: Path, number: int, model: str, features: str) -> Figures:
+    """The figures of one fold, `number` from 0, of the tracks in the warehouse at `path`."""
+    with warehouse.connect(path, read_only=True) as connection:
+        tracks = load_tracks(connection)
+    split = folds_by_artist(tracks)[number]
+    run = fit(tracks, model=model, features=features, split=split, explain=False)
+    scores = run.scores
+    return Figures(
+        scores.top_1, scores.top_3, scores.macro_f1, scores.log_loss, scores.ece, run.fit_seconds, run.peak_mb
+    )
+
+
+def rows(name: str, figures: list[Figures], forest: list[Figures]) -> list[list[str]]:
+    """A row a fold, with a mark where it is ahead of the study's forest, and the mean."""
+    means = Figures(*(statistics.mean(column) for column in zip(*figures, strict=True)))
+    found = []
+    for fold, one in (*enumerate(figures, start=1), ("mean", means)):
+        cells = [f"{value:.4f}" for value in one[:5]] + [f"{one.seconds:.1f}", f"{one.peak_mb:.0f}"]
+        ahead = ""
+        if isinstance(fold, int) and forest is not figures:
+            theirs = forest[fold - 1]
+            better = [mine > their for mine, their in zip(one[:3], theirs[:3], strict=True)]
+            ahead = "yes" if all(better) and one.log_loss < theirs.log_loss else "no"
+        found.append([name, str(fold), *cells, ahead])
+    return found
+
+
+def main() -> None:
+    """Print a table a dataset."""
+    console = Console(width=130)
+    for title, name in FILES.items():
+        if not (DATA / name).exists():
+            console.print(f"{name} is not in {DATA}: its figures are missing here. Name its folder: SONG_GENRES_DATA.")
+            continue
+        table = Table(
+            "model", "fold", "top-1", "top-3", "macro F1", "log loss", "ECE", "fit s", "peak MB", "ahead of forest",
+            title=f"{title}: {FOLDS} folds by artist, every held-out track",
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "warehouse.duckdb"
+            import_dump(DATA / name, path)
+            dbt(path, "build", "--exclude", "resource_type:unit_test")
+            forest: list[Figures] = []
+            for model, features in MODELS:
+                figures = [
+                    in_own_process(partial(score_fold, path, number, model, features)) for number in range(FOLDS)
+                ]
+                forest = forest or figures
+                for row in rows(f"{model}, {features}", figures, forest):
+                    table.add_row(*row)
+                table.add_section()
+        console.print(table)

@@ -1,0 +1,109 @@
+"""`dbt build` of the study's full listing from raw JSON, all tests: seconds, memory, where they go, and the limit.
+
+Then a crawl adds 1 % of listings: what the next build costs beside a full one, which is all that incremental models
+could save. `BUILD_LISTINGS=20000` for a quick look.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from extract import warehouse
+from extract.landing import Dataset, land
+from tests.benchmarks.measuring import RUNS, Usage, dbt, dbt_results, gib, median, median_seconds, spread
+from tests.dbt_project.study_listing import land_listing, make_listing
+
+LISTINGS = int(os.environ.get("BUILD_LISTINGS", "916668"))
+SHOWN = 15
+KINDS = {"model": "models", "test": "data tests", "unit_test": "unit tests", "seed": "seeds"}
+
+
+def land_documents(path: Path) -> tuple[int, float]:
+    """Land the listing as a crawl would; returns the bytes of JSON and the seconds of the plainest scan of them."""
+    with warehouse.connect(path) as connection:
+        make_listing(connection, LISTINGS)
+        land_listing(connection, "crawl")
+        connection.execute("checkpoint")
+    with warehouse.connect(path, read_only=True) as connection:
+        connection.execute("set threads = 2")
+        documents = "(select payload from raw.tracks union all select payload from raw.audio_features)"
+        (size,) = connection.execute(f"select sum(strlen(payload))::bigint from {documents}").fetchone() or (0,)
+        scan = f"select count(*) from {documents} where json_valid(payload)"
+        return int(size), median_seconds(lambda: connection.execute(scan).fetchall())
+
+
+def where_the_time_goes(path: Path, whole: Usage) -> tuple[Table, float]:
+    """The nodes that took longest and the sums by kind; and the seconds of the model that parses the documents."""
+    elapsed, results = dbt_results(path)
+    sums: Counter[str] = Counter()
+    nodes: dict[str, float] = {}
+    for result in results:
+        kind, _, name = result["unique_id"].split(".")[:3]
+        sums[KINDS.get(kind, "hooks")] += result["execution_time"]
+        nodes[f"{name} ({kind})"] = result["execution_time"]
+    table = Table("", "seconds", title="Where the time of the last build goes (two nodes run side by side)")
+    for name, spent in sorted(nodes.items(), key=lambda pair: -pair[1])[:SHOWN]:
+        table.add_row(name, f"{spent:.2f}")
+    table.add_section()
+    for kind, spent in sums.most_common():
+        table.add_row(f"all {kind}, added up", f"{spent:.1f}")
+    table.add_row("from the first node to the last", f"{elapsed:.1f}")
+    table.add_row("dbt's start and end", f"{whole.seconds - elapsed:.1f}")
+    return table, nodes["int_listings_joined (model)"]
+
+
+def add_one_percent(path: Path) -> None:
+    """A crawl goes on: 1 % more listings, each of a track that is known already, and a tenth of new tracks."""
+    with warehouse.connect(path) as connection:
+        more = LISTINGS // 100
+        tracks = connection.sql(
+            f"""
+            select row_number() over () as listing_id, 'Genre 1' as genre, artist_name,
+                case when listing_id % 10 = 0 then 'new ' || track_id else track_id end as track_id,
+                case when listing_id % 10 = 0 then replace(payload, track_id, 'new ' || track_id) else payload end
+                    as payload
+            from raw.tracks where listing_id <= {more}
+            """
+        )
+        audio_features = connection.sql(
+            f"""
+            select 'new ' || tracks.track_id as track_id, any_value(documents.payload) as payload
+            from raw.tracks as tracks
+            inner join raw.audio_features as documents on tracks.track_id = documents.track_id
+            where tracks.listing_id <= {more} and tracks.listing_id % 10 = 0
+            group by tracks.track_id
+            """
+        )
+        land(connection, Dataset("study", "sandbox", is_synthetic=True), {
+            "tracks": tracks, "audio_features": audio_features,
+        })  # fmt: skip
+
+
+def main() -> None:
+    """Print the table of the builds, and that of where the time goes."""
+    console = Console(width=120)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        size, scan = land_documents(path)
+        builds = [dbt(path, "build") for _ in range(RUNS)]
+        nodes, parsing = where_the_time_goes(path, median(builds))
+        without = [dbt(path, "build", "--exclude", "resource_type:unit_test") for _ in range(RUNS)]
+        add_one_percent(path)
+        after = [dbt(path, "build", "--exclude", "resource_type:unit_test") for _ in range(RUNS)]
+    table = Table("", "seconds", "runs", "peak memory", title=f"dbt build: {LISTINGS:,} listings, {gib(size)} of JSON")
+    for name, usages in (
+        ("all models, data tests and unit tests", builds),
+        ("without the unit tests, which need no data", without),
+        ("the same after a crawl that added 1 %", after),
+    ):
+        table.add_row(name, f"{median(usages).seconds:.1f}", spread(usages), gib(median(usages).peak))
+    table.caption = (
+        f"Medians of {RUNS}. A plain scan of the same documents (json_valid, two threads): {scan:.1f} s; the model "
+        f"that parses, joins and writes them: {parsing:.1f} s, {parsing / scan:.1f} times that."
+    )
+    console.print(table)
+    console.print(nodes)
