@@ -499,14 +499,17 @@ def write_songs(scoring: Scoring, output: Path | BinaryIO, *, file_format: str |
 
     Memory does not grow with the songs, and nothing is written unless every song could be scored: of a file there is no
     half, and a stream gets its first byte at the end. `file_format` is a value of `FORMATS`; CSV on a stream by
-    default. Raises `ModelError`: an unknown ending, and what `Scoring` raises.
+    default. Raises `ModelError`: an unknown ending, a file that cannot be written, and what `Scoring` raises.
     """
     if isinstance(output, Path):
         ending = output.suffix.lower().removeprefix(".")
-        if file_format is None and ending not in FORMATS:
+        if file_format is None and (ending not in FORMATS or ending == "tsv"):
             raise ModelError(f"{output}: unknown ending. Write .csv, .parquet or .jsonl.")
-        with _whole_or_not_there(output) as unfinished:
-            _write(scoring, unfinished, file_format or FORMATS[ending])
+        try:
+            with _whole_or_not_there(output) as unfinished:
+                _write(scoring, unfinished, file_format or FORMATS[ending])
+        except OSError as error:
+            raise ModelError(f"{output} cannot be written: {error}") from error
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "songs"

@@ -248,8 +248,11 @@ def test_other_files_are_refused_by_name(model: Model, tmp_path: Path) -> None:
         score_songs(model, tmp_path / "nowhere.csv")
     with pytest.raises(ModelError, match="unknown ending"):
         score_songs(model, songs_csv(tmp_path, {}, name="songs.xlsx"))
-    with pytest.raises(ModelError, match="unknown ending"):
-        write_songs(score_songs(model, songs_csv(tmp_path, {})), tmp_path / "out.xlsx")
+    for name in ("out.xlsx", "out.tsv"):
+        with pytest.raises(ModelError, match="unknown ending"):
+            write_songs(score_songs(model, songs_csv(tmp_path, {})), tmp_path / name)
+    with pytest.raises(ModelError, match="out.csv cannot be written"):
+        write_songs(score_songs(model, songs_csv(tmp_path, {})), tmp_path / "songs.csv" / "out.csv")
     (tmp_path / "text.parquet").write_text("no Parquet")
     with pytest.raises(ModelError, match="text.parquet cannot be read"):
         score_songs(model, tmp_path / "text.parquet")
