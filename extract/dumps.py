@@ -11,14 +11,13 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
 import duckdb
-import pyarrow as pa
 
 from extract import landing, warehouse
 from extract.progress import Progress, ignore
@@ -37,7 +36,7 @@ WHOLE_NUMBERS = ("key", "mode", "duration_ms", "time_signature", "popularity")
 
 FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "jsonl": "json", "ndjson": "json"}
 RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
-MISSING_NUMBER = r"('', 'nan', 'na', 'n/a', 'null', 'none', '\n')"  # in lower case; \N is what MySQL writes
+MISSING_NUMBER = r" *(nan|na|n/a|null|none|\\n)? *"  # in any case; \N is what MySQL writes
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 PROBLEMS_SHOWN = 5
 ROWS_A_BATCH = 50_000
@@ -131,7 +130,7 @@ def import_dump(
     mapping = mapping or {}
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
-    file_format, name = _check_file(path, name)
+    _, name = _check_file(path, name)
     digest = _digest(path, mapping)
     with warehouse.connect(warehouse_file) as connection:
         landing.create_raw_tables(connection)
@@ -144,27 +143,68 @@ def import_dump(
                 f"{path}: a dataset {name!r} was landed before from {known[1]}, with other content or another --map. "
                 f"Give this one a name of its own: song-genres import {path} --name {name}-2"
             )
-        columns = _stage_rows(connection, path, file_format)
-        layout = _recognise(path, columns, mapping)
-        listings = _count(connection, "select count(*) from dump_rows")
-        if listings == 0:
-            raise DumpError(f"{path} has a header but no rows. Nothing was landed.")
+        dump = stage_dump(connection, path, mapping)
         progress(stage, 1, 3)
-        problem_rows, problems = _problems(connection, layout, columns)
-        if problem_rows * 2 > listings:
-            shown = "\n  ".join(problems)
-            raise DumpError(
-                f"{path}: {problem_rows:,} of {listings:,} rows cannot be used, more than half; nothing was landed. "
-                f"Is a column mapped to the wrong field (--map field=column)? The first:\n  {shown}"
-            )
+        problem_rows, problems = require_usable(connection, dump)
         progress(stage, 2, 3)
         dataset = landing.Dataset(name, known[1] if known else f"dump:{path.name}", content_sha256=digest)
         if known:
             landing.use(connection, name)
         else:
-            landing.land(connection, dataset, _documents(connection, layout, columns))
+            landing.land(connection, dataset, _documents(connection, dump))
     progress(stage, 3, 3)
-    return ImportReport(name, dataset.source, layout.name, listings, bool(known), problem_rows, tuple(problems))
+    return ImportReport(
+        name, dataset.source, dump.layout.name, dump.listings, bool(known), problem_rows, tuple(problems)
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StagedDump:
+    """A dump whose rows are in the temporary table dump_rows, its columns, and what they mean."""
+
+    path: Path
+    columns: Sequence[str]
+    layout: Layout
+    listings: int
+
+    @property
+    def mapped(self) -> dict[str, str]:
+        """Our field -> its column of dump_rows, quoted, for the fields that the dump has."""
+        return {name: _name(self.layout.column(name)) for name in FIELDS if self.layout.column(name) in self.columns}
+
+    def known(self, name: str) -> str:
+        """A name as SQL: NULL where the layout writes something else for a name that is not known."""
+        column = self.mapped[name]
+        return f"nullif({column}, {_text(self.layout.missing_text)})" if self.layout.missing_text else column
+
+
+def stage_dump(connection: duckdb.DuckDBPyConnection, path: Path, mapping: Mapping[str, str]) -> StagedDump:
+    """Read the dump at `path` into the temporary table dump_rows of `connection`, each value as text.
+
+    Raises `DumpError`: no such file, an unknown layout or format, or no rows.
+    """
+    file_format, _ = _check_file(path, "any")
+    columns = _stage_rows(connection, path, file_format)
+    layout = _recognise(path, columns, mapping)
+    listings = _count(connection, "select count(*) from dump_rows")
+    if listings == 0:
+        raise DumpError(f"{path} has a header but no rows. Nothing was written.")
+    return StagedDump(path, columns, layout, listings)
+
+
+def require_usable(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> tuple[int, list[str]]:
+    """How many rows hold a value that cannot be used, and the first few, named by row and column.
+
+    Raises `DumpError`, which names them, if they are more than half.
+    """
+    problem_rows, problems = _problems(connection, dump)
+    if problem_rows * 2 > dump.listings:
+        shown = "\n  ".join(problems)
+        raise DumpError(
+            f"{dump.path}: {problem_rows:,} of {dump.listings:,} rows cannot be used, more than half; nothing was "
+            f"written. Is a column mapped to the wrong field (--map field=column)? The first:\n  {shown}"
+        )
+    return problem_rows, problems
 
 
 def _check_file(path: Path, name: str | None) -> tuple[str, str]:
@@ -214,7 +254,7 @@ def _stage_rows(connection: duckdb.DuckDBPyConnection, path: Path, file_format: 
     stage = {"csv": _stage_csv, "parquet": _stage_parquet, "json": _stage_json_lines}[file_format]
     try:
         return stage(connection, path)
-    except (duckdb.Error, pa.ArrowException, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (duckdb.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         reason = str(error).splitlines()[0]
         raise DumpError(f"{path} cannot be read as {file_format}; it may be damaged or cut short: {reason}") from error
 
@@ -275,15 +315,15 @@ def _stage_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
         select row_number() over () as __row, null::varchar as __text, null::varchar as __reason, *
         from read_csv(
             {_text(str(path))}, auto_detect=false, header=true, delim={_text(delimiter)}, quote='"', escape='"',
-            columns={{{types}}}, parallel=false
+            columns={{{types}}}, parallel=false, buffer_size=4000000
         )
         """
     try:
         connection.execute(query)
         # DuckDB 2.0, on one thread, drops all that follows a quotation mark that is never closed, and raises nothing.
-        is_whole = _count(connection, "select count(*) from dump_rows") == sum(
-            1 for _ in _csv_records(path, columns, delimiter)
-        )
+        # So the rows are counted: by their lines, and where these are more, by Python's reader, which is slow.
+        rows = _count(connection, "select count(*) from dump_rows")
+        is_whole = rows == _count_lines(path) - 1 or rows == sum(1 for _ in _csv_records(path, columns, delimiter))
     except duckdb.Error:
         is_whole = False
     if not is_whole:
@@ -291,6 +331,14 @@ def _stage_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
         # are blank lines. Python's reader does; it takes ten times as long to fill a table.
         _insert(connection, "dump_rows", columns, _csv_records(path, columns, delimiter))
     return columns
+
+
+def _count_lines(path: Path) -> int:
+    count, last = 0, b"\n"
+    with _open(path) as file:
+        while block := file.read(1 << 20):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
@@ -386,6 +434,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str
     """Make the temporary table anew and fill it a batch at a time."""
     types = "".join(f", {_name(column)} varchar" for column in columns)
     connection.execute(f"create or replace temp table {table} ({ROW_COLUMNS}{types})")
+    import pyarrow as pa  # 35 MB that a file which DuckDB can read does without
+
     schema = pa.schema(
         [
             ("__row", pa.int64()),
@@ -435,11 +485,13 @@ def feature_ranges() -> dict[str, tuple[float, float]]:
 
 
 def _missing(column: str) -> str:
-    return f"({column} is null or lower(trim({column})) in {MISSING_NUMBER})"
+    # No IN: of a list that long DuckDB makes a join, one a column. What begins like a number is none of the markers.
+    is_marked = f"regexp_full_match({column}, {_text(MISSING_NUMBER)}, 'i')"
+    return f"({column} is null or not ({column} >= '-' and {column} < ':') and {is_marked})"
 
 
-def _problems(connection: duckdb.DuckDBPyConnection, layout: Layout, columns: list[str]) -> tuple[int, list[str]]:
-    """How many rows hold a value that cannot be used, and the first few, named by row and column."""
+def _problems(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> tuple[int, list[str]]:
+    layout, columns = dump.layout, dump.columns
     checks = ["__reason"]
     for name in ("spotify_track_id", "genre"):
         column = layout.column(name)
@@ -479,15 +531,54 @@ def _problems(connection: duckdb.DuckDBPyConnection, layout: Layout, columns: li
     ]
 
 
-def _documents(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, columns: list[str]
-) -> dict[str, duckdb.DuckDBPyRelation]:
-    """The raw rows of the dump: a track document and an audio-features document for each row."""
-    mapped = {name: _name(layout.column(name)) for name in FIELDS if layout.column(name) in columns}
-    rest = [column for column in columns if _name(column) not in mapped.values()]
+def view_as_parsed_documents(connection: duckdb.DuckDBPyConnection, dump: StagedDump, dataset: str) -> None:
+    """Make views raw.tracks and raw.audio_features of the dump's rows, with the documents as staging parses them.
 
-    def known(name: str) -> str:
-        return f"nullif({mapped[name]}, {_text(layout.missing_text)})" if layout.missing_text else mapped[name]
+    What `_documents` writes as JSON stands in payload_parsed as a struct; a row that could not be read is there as
+    payload, its text. The credits are left out: no rule looks at them.
+    """
+    mapped, known = dump.mapped, dump.known
+
+    def number(name: str) -> str:
+        return f"case when not {_missing(mapped[name])} then {mapped[name]} end" if name in mapped else "null::varchar"
+
+    def view(table: str, columns: Mapping[str, str], condition: str = "true") -> None:
+        values = ", ".join(f"{value} as {name}" for name, value in {**constants, **columns}.items())
+        connection.execute(f"create view raw.{table} as select {values} from dump_rows where {condition}")
+
+    constants = {
+        "dataset": _text(dataset), "source": "''", "batch_id": "''", "extracted_at": "timestamp '1970-01-01'",
+        "track_id": mapped["spotify_track_id"], "listing_id": "__row",
+    }  # fmt: skip
+    track = {
+        "id": mapped["spotify_track_id"],
+        "name": known("song_name"),
+        "duration_ms": number("duration_ms"),
+        "popularity": number("popularity"),
+        "artists": "null::struct(id varchar, name varchar)[]",
+    }
+    view(
+        "tracks",
+        {
+            "genre": mapped["genre"],
+            "artist_id": "null::varchar",
+            "artist_name": known("artist_name"),
+            "payload": "coalesce(__text, '{}')",
+            "payload_parsed": f"case when __text is null then {_struct(track)} end",
+        },
+    )
+    features = {name: number(name) for name in FEATURES}
+    view("audio_features", {"payload": "'{}'", "payload_parsed": _struct(features)}, "__text is null")
+
+
+def _struct(members: Mapping[str, str]) -> str:
+    return "struct_pack(" + ", ".join(f'"{name}" := {value}' for name, value in members.items()) + ")"
+
+
+def _documents(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> dict[str, duckdb.DuckDBPyRelation]:
+    """The raw rows of the dump: a track document and an audio-features document for each row."""
+    mapped, known, layout = dump.mapped, dump.known, dump.layout
+    rest = [column for column in dump.columns if _name(column) not in mapped.values()]
 
     def text(column: str) -> str:
         return f"coalesce(to_json({column})::varchar, 'null')"

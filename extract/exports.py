@@ -19,10 +19,12 @@ from extract.dumps import FEATURES
 from extract.progress import Progress, ignore
 from extract.warehouse import WarehouseError
 
-STUDY_COLUMNS = (*FEATURES, "artist_name", "song_name", "genre", "spotify_track_id", "popularity")
+TEXTS = ("artist_name", "song_name", "genre", "spotify_track_id")
+STUDY_COLUMNS = (*FEATURES, *TEXTS, "popularity")
 LISTINGS = "audio_features_4.0.csv"
 CLEAN_TRACKS = "audio_features_4.0_clean.csv"
 README = "README.md"
+UNFINISHED = ".unfinished"
 
 FIRST_RULE_OF_THE_STUDY = "invalid_tempo_or_time_signature"
 MEMORY_LIMIT = "1GB"  # DuckDB's; sorting more listings than fit into it goes through the disk
@@ -63,7 +65,7 @@ def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *,
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows: dict[str, int] = {}
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = {name: folder / f"{name}.unfinished" for name in (*queries, README)}
+    unfinished = {name: folder / f"{name}{UNFINISHED}" for name in (*queries, README)}
     try:
         for done, (name, query) in enumerate(queries.items()):
             progress("export", done, len(queries))
@@ -90,12 +92,14 @@ def _dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
     return found
 
 
+def study_columns() -> str:
+    """The study's columns in its order and with its types, as the select list of a query."""
+    return ", ".join(name if name in TEXTS else f"{name}::double as {name}" for name in STUDY_COLUMNS)
+
+
 def _queries(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """What each file holds."""
-    columns = ", ".join(
-        name if name in ("artist_name", "song_name", "genre", "spotify_track_id") else f"{name}::double as {name}"
-        for name in STUDY_COLUMNS
-    )
+    columns = study_columns()
     listings = f"""
         select listing_id as id, {columns} from intermediate.int_listings_joined
         where listing_id not in (select listing_id from marts.rejected_listings where rule in ({_EARLIER_RULES}))
@@ -119,9 +123,20 @@ _EARLIER_RULES = f"""
 """
 
 
+def copy_to(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write the rows of `query` to `path` (.csv, else Parquet), whole or not at all; returns how many they are."""
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        rows = _copy(connection, query, unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return rows
+
+
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    # The real file's ending is inside the name: DuckDB would go by it.
-    options = "format csv, header" if ".csv" in path.suffixes else "format parquet, compression zstd"
+    csv = path.name.removesuffix(UNFINISHED).endswith(".csv")
+    options = "format csv, header" if csv else "format parquet, compression zstd"
     target = str(path).replace("'", "''")
     (count,) = connection.execute(f"copy ({query}) to '{target}' ({options})").fetchone() or (0,)
     return int(count)

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
+
+if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
+    import pyarrow as pa
 
 # Column comments are part of the contract: `describe`-ing tools and dbt's docs show them.
 _DOCUMENT_COLUMNS = """
@@ -106,18 +108,20 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @cache
-def _schemas() -> dict[str, pa.Schema]:
+def _schemas() -> "dict[str, pa.Schema]":
     with duckdb.connect() as scratch:
         for table, columns in _DDL.items():
             scratch.execute(f"create table {table} ({columns})")
         return {table: scratch.table(table).arrow().schema for table in _DDL}
 
 
-def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
+def rows(table: str, records: Iterable[Mapping[str, Any]]) -> "pa.Table":
     """Records as an Arrow table for `land`; a key that a record lacks is NULL.
 
     `table` names the raw table, so that a column that is NULL throughout still has its type.
     """
+    import pyarrow as pa
+
     records, schema = list(records), _schemas()[table]
     names = [name for name in schema.names if any(name in record for record in records)]
     return pa.table(
@@ -128,7 +132,7 @@ def rows(table: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
 def land(
     connection: duckdb.DuckDBPyConnection,
     dataset: Dataset,
-    documents: Mapping[str, pa.Table | duckdb.DuckDBPyRelation],
+    documents: "Mapping[str, pa.Table | duckdb.DuckDBPyRelation]",
     *,
     done: Sequence[Mapping[str, Any]] = (),
     activate: bool = True,

@@ -1,12 +1,24 @@
-"""What dbt did to the warehouse: whether its marts may be published.
+"""What dbt leaves for others: whether the marts may be published, and the cleaning as SQL.
 
-Belongs here: reading what dbt's hooks wrote down (dbt_project/macros/record_build.sql). Not here: running dbt
-(assets/warehouse.py), copying the file (extract/warehouse.py).
+Belongs here: reading what dbt's hooks wrote down (dbt_project/macros/record_build.sql) and what it compiled. Not here:
+the Dagster asset that builds (assets/warehouse.py), copying the file (extract/warehouse.py). Dagster is not imported:
+that would take longer than the commands which need this.
 """
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from extract.cleaning import CleaningModels
 from extract.warehouse import WarehouseError
+
+ROOT = Path(__file__).parent.parent
+"""The project's root: dbt's project and profile lie here."""
 
 LANDED_AT = {
     **dict.fromkeys(("artists", "tracks", "audio_features", "popularity"), "extracted_at"), "requests": "requested_at",
@@ -55,3 +67,64 @@ def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
             f"Documents were landed at {landed_at:%Y-%m-%d %H:%M:%S} (UTC), after the last `dbt {command}` had begun. "
             + REBUILD
         )
+
+
+def newest_source() -> float:
+    """When a file of the dbt project was last changed, in seconds since 1970."""
+    sources = [ROOT / "dbt_project.yml", ROOT / "profiles.yml", *(ROOT / "dbt_project").rglob("*")]
+    return max(path.stat().st_mtime for path in sources if path.is_file())
+
+
+def cleaning_models() -> CleaningModels:
+    """The cleaning rules as SQL, from the dbt project; compiled, which takes seconds, if it has changed since.
+
+    Raises `WarehouseError` where dbt cannot compile them.
+    """
+    target = ROOT / "target" / "clean"
+    manifest = target / "manifest.json"
+    models = None
+    if manifest.exists() and manifest.stat().st_mtime > newest_source():
+        models = _read_models(manifest)
+    if models is None:
+        command = [
+            str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", "--target", "memory", "--no-introspect",
+            "--vars", "{documents_are_parsed: true}", "--select", *(f"+{name}" for name in CLEANING),
+            "--target-path", str(target), "--log-path", str(target), "--output", "json",
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        models = _read_models(manifest) if done.returncode == 0 else None
+        if models is None:
+            raise WarehouseError(
+                f"dbt could not compile the cleaning rules: {done.stdout.strip()} {done.stderr.strip()}"
+            )
+    return models
+
+
+CLEANING = ("clean_tracks", "rejected_listings", "cleaning_audit")
+
+
+def _read_models(manifest: Path) -> CleaningModels | None:
+    """The models that a manifest holds, or None where dbt did not come to compile them."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    wanted = [f"model.song_genres.{name}" for name in CLEANING]
+    if not all(nodes[name].get("compiled_code") for name in wanted):
+        return None
+    statements = dict.fromkeys(statement for name in wanted for statement in _statements(nodes, name))
+    return CleaningModels(list(statements), *(nodes[name]["compiled_code"] for name in wanted))
+
+
+def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
+    """What makes the tables and views that a model reads, those that others read first."""
+    for parent in nodes[name]["depends_on"]["nodes"]:
+        node = nodes.get(parent)
+        if node is None:
+            continue  # a source
+        yield f'create schema if not exists "{node["schema"]}"'
+        if node["resource_type"] == "seed":
+            file = str(Path(node["root_path"]) / node["original_file_path"]).replace("'", "''")
+            columns = node["config"]["column_types"]
+            yield f"create table {node['relation_name']} as from read_csv('{file}', header = true, columns = {columns})"
+        else:
+            yield from _statements(nodes, parent)
+            kind = "table" if node["config"]["materialized"] == "table" else "view"
+            yield f"create {kind} {node['relation_name']} as {node['compiled_code']}"

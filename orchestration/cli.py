@@ -29,11 +29,6 @@ from rich.progress import (
 from rich.table import Table
 
 from extract import landing, warehouse
-from extract.crawl import CrawlSuspended
-from extract.dumps import DumpError, import_dump
-from extract.fetch import FetchError
-from extract.settings import CrawlError, read_genres
-from extract.sources import import_or_fetch
 
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
@@ -94,23 +89,23 @@ def _screen_progress() -> Iterator[ScreenProgress]:
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """What a user can cause is told in a sentence, without a traceback, and ends with exit code 1."""
-    from ml.dataset import ModelError
-
     try:
         yield
-    except CrawlSuspended as suspended:
-        errors.print(f"[yellow bold]Suspended:[/] {suspended}", highlight=False, soft_wrap=True)
-        raise typer.Exit(SUSPENDED) from suspended
-    except (
-        CrawlError,
-        DumpError,
-        FetchError,
-        landing.UnknownDataset,
-        warehouse.WarehouseError,
-        ModelError,
-    ) as error:
-        errors.print(f"[red bold]Error:[/] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    except Exception as error:
+        from extract.crawl import CrawlSuspended
+        from extract.dumps import DumpError
+        from extract.fetch import FetchError
+        from extract.settings import CrawlError
+        from ml.dataset import ModelError
+
+        if isinstance(error, CrawlSuspended):
+            errors.print(f"[yellow bold]Suspended:[/] {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(SUSPENDED) from error
+        plain = (CrawlError, DumpError, FetchError, landing.UnknownDataset, warehouse.WarehouseError, ModelError)
+        if isinstance(error, plain):
+            errors.print(f"[red bold]Error:[/] {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+        raise
 
 
 Source = Annotated[
@@ -133,6 +128,9 @@ Pace = Annotated[
 BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
 ]
+MappingOption = Annotated[
+    list[str] | None, typer.Option("--map", help="our_field=column, for a layout we do not know; repeat it.")
+]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
@@ -146,8 +144,18 @@ def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **se
     found: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     limits: dict[str, int | None] = dict.fromkeys(genres or [])
     if file:
+        from extract.settings import read_genres
+
         limits |= read_genres(file)
     return found | {"source": source, "genres": limits}
+
+
+def _mapping(options: list[str] | None) -> dict[str, str]:
+    """What --map says: our field -> the dump's column."""
+    pairs = [item.partition("=") for item in options or []]
+    if bad := [field for field, equals, column in pairs if not (field and equals and column)]:
+        raise typer.BadParameter(f"--map takes field=column, such as genre=style; got {bad[0]!r}")
+    return {field: column for field, _, column in pairs}
 
 
 @app.command()
@@ -212,13 +220,17 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
             from marts.cleaning_audit
             """
         ).fetchone()  # type: ignore[misc]
-        model = connection.execute(
+        models = connection.execute(
             """
-            select model, top_1, top_3, macro_f1, n_test from ml.model_runs
-            where dataset = ? and (is_published or is_baseline)
-            order by is_baseline, created_at desc
-            """,
-            [dataset],
+            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test from ml.model_runs as runs
+            inner join ml.model_runs as published on runs.dataset = published.dataset
+                and runs.protocol = published.protocol and runs.n_test = published.n_test and runs.folds = 1
+            where published.is_published and (runs.is_published or runs.model in ('study_forest', 'prior'))
+            qualify row_number() over (
+                partition by runs.model order by runs.is_published desc, runs.created_at desc
+            ) = 1
+            order by runs.is_published desc, runs.is_baseline, runs.created_at desc
+            """
         ).fetchall()
         left_out = connection.execute(
             """
@@ -232,7 +244,7 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
     table.add_row("clean tracks", f"{clean:,}{label}")
     table.add_row("genres", f"{genres:,}{label}")
     table.add_section()
-    for name, top_1, top_3, macro_f1, n_test in model[:2]:
+    for name, top_1, top_3, macro_f1, n_test in models:
         table.add_row(
             f"{name}, {n_test:,} held-out tracks{label}",
             f"top-1 {top_1:.3f}   top-3 {top_3:.3f}   macro F1 {macro_f1:.3f}",
@@ -321,18 +333,14 @@ def sandbox(
 def import_command(
     file: Annotated[Path, typer.Argument(help="CSV (also .gz), Parquet or JSON lines.")],
     name: Annotated[str | None, typer.Option(help="The dataset's name; the file's name by default.")] = None,
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="our_field=column, for a layout we do not know; repeat it.")
-    ] = None,
+    mapping: MappingOption = None,
 ) -> None:
     """Land a dump as raw documents and make it the active dataset."""
-    pairs = [item.partition("=") for item in mapping or []]
-    if bad := [field for field, equals, column in pairs if not (field and equals and column)]:
-        raise typer.BadParameter(f"--map takes field=column, such as genre=style; got {bad[0]!r}")
+    from extract.dumps import import_dump
+
     with _plain_errors(), _screen_progress() as progress:
         report = import_dump(
-            file, warehouse.warehouse_path(), name=name,
-            mapping={field: column for field, _, column in pairs}, progress=progress,
+            file, warehouse.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
         )  # fmt: skip
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
     console.print(f"Dataset [bold]{report.dataset}[/] ({report.layout} layout): {verb}. It is the active one now.")
@@ -343,8 +351,33 @@ def import_command(
 
 
 @app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
+    output: Annotated[Path, typer.Argument(help="The CSV of clean tracks to write.")],
+    rejected: Annotated[
+        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons (CSV).")
+    ] = None,
+    mapping: MappingOption = None,
+) -> None:
+    """Clean a dump into a CSV, by the same rules, without touching the warehouse."""
+    from extract.cleaning import clean_dump
+    from orchestration.builds import cleaning_models
+
+    with _plain_errors(), _screen_progress() as progress:
+        report = clean_dump(
+            file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
+        )
+    table = Table("rule", "rows taken", "rows after", title=f"{output} ({report.layout} layout)", title_justify="left")
+    for rule, taken, after in report.audit:
+        table.add_row(rule, f"{taken:,}", f"{after:,}")
+    console.print(table)
+
+
+@app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
     """Download a published dump, check it and land it."""
+    from extract.sources import import_or_fetch
+
     with _plain_errors(), _screen_progress() as progress:
         report = import_or_fetch(name, warehouse.warehouse_path(), progress=progress)
     console.print(f"Dataset [bold]{report.dataset}[/]: {report.listings:,} listings. It is the active one now.")

@@ -10,10 +10,7 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 
 from extract import warehouse
-from orchestration.builds import require_tested_build
-
-ROOT = Path(__file__).parent.parent
-"""The project's root: dbt's project and profile lie here."""
+from orchestration.builds import ROOT, newest_source, require_tested_build
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
 
@@ -102,7 +99,5 @@ def prepare_manifest() -> None:
     A fresh clone has none, and `dagster dev` should open there without another command.
     """
     manifest = dbt_project.manifest_path
-    sources = [ROOT / "dbt_project.yml", ROOT / "profiles.yml", *(ROOT / "dbt_project").rglob("*")]
-    newest = max(path.stat().st_mtime for path in sources if path.is_file())
-    if not manifest.exists() or manifest.stat().st_mtime < newest:
+    if not manifest.exists() or manifest.stat().st_mtime < newest_source():
         dbt_resource().cli(["parse", "--quiet"], target_path=ROOT / "target").wait()

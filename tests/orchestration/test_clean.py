@@ -1,0 +1,215 @@
+"""`song-genres clean` gives what importing, `dbt build` and exporting give, row for row."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from extract import warehouse
+from extract.cleaning import clean_dump
+from extract.dumps import DumpError, import_dump
+from extract.exports import CLEAN_TRACKS, STUDY_COLUMNS, export
+from orchestration import builds
+from orchestration.builds import ROOT, cleaning_models
+from orchestration.cli import app
+
+Build = Callable[[Path], Path]
+
+same_worker = pytest.mark.xdist_group("clean")
+
+SONG = [
+    "0.5", "0.25", "3", "-6.1", "1", "1e-80", "0.1", "0.30000000000000004", "0.1", "0.123456789012345", "120", "180000",
+    "4", "Björk", "Jóga", "Art Rock", "id1", "",
+]  # fmt: skip
+
+
+def song(**changes: str) -> str:
+    return ",".join((dict(zip(STUDY_COLUMNS, SONG, strict=True)) | changes).values())
+
+
+EVERY_ODDITY = "\n".join(
+    [
+        ",".join(STUDY_COLUMNS),
+        song(),
+        song(),
+        song(genre="Ambient"),
+        song(song_name='"another, name"'),
+        song(spotify_track_id="id2", song_name='"雪 ""ice"" 🎵"'),
+        song(spotify_track_id="id3", energy="loud"),
+        song(spotify_track_id="id4", energy="1.5", key="12", loudness="-61"),
+        song(spotify_track_id="id5", energy="NaN"),
+        song(spotify_track_id="id6", energy=" NA ", valence="\\N"),
+        song(spotify_track_id="id7", energy=""),
+        song(spotify_track_id="id8", energy="inf", tempo="-Infinity"),
+        song(spotify_track_id="id9", energy="1e999"),
+        song(spotify_track_id="id10", key="4.5", mode="1.0", duration_ms="180000.5"),
+        song(spotify_track_id="id11", key="4.0", duration_ms=" 180001 ", tempo="+99.5", energy=".5"),
+        song(spotify_track_id="id12", key="1_0"),
+        song(spotify_track_id="id13", duration_ms="99999999999999999999"),
+        song(spotify_track_id="id14", tempo="9.99"),
+        song(spotify_track_id="id15", time_signature="0", tempo="0"),
+        song(spotify_track_id="id16", time_signature="none", popularity="n/a"),
+        song(spotify_track_id="id17", popularity="101"),
+        song(spotify_track_id="id18", popularity="41.0"),
+        song(spotify_track_id="id19", popularity="many"),
+        song(spotify_track_id=""),
+        song(spotify_track_id="  "),
+        song(spotify_track_id="id20", genre=""),
+        song(spotify_track_id="id21", artist_name="", song_name=""),
+        song(spotify_track_id="id22", song_name="NA", artist_name="  spaces  "),
+        song(spotify_track_id="id23", song_name='"two\nlines"'),
+        song(spotify_track_id="id24") + ",one field too many",
+        "",
+        song(spotify_track_id="id25", song_name='"never closed'),
+        '{"id": "id26"',
+        song(spotify_track_id="id27"),
+        song(spotify_track_id="id28", popularity="7"),
+        song(spotify_track_id="id28"),
+        song(spotify_track_id="id28"),
+        *(song(spotify_track_id=f"good{number}", song_name=f"song {number}") for number in range(40)),
+    ]
+)
+
+LINES = [
+    dict(zip(STUDY_COLUMNS, SONG, strict=True)) | {"spotify_track_id": f"line{number}", "energy": 0.125, "key": number}
+    for number in range(9)
+]
+AS_LINES = "\n".join(
+    [
+        *(json.dumps(line) for line in LINES),
+        json.dumps(LINES[0]),
+        json.dumps(LINES[1] | {"spotify_track_id": "nested", "song_name": {"a": [1, None]}, "energy": [0.5]}),
+        json.dumps(LINES[1] | {"spotify_track_id": "other types", "song_name": 7, "energy": True, "popularity": 1e400}),
+        '{"spotify_track_id": "twice", "spotify_track_id": "twice"}',
+        '{"id": "two", "id": "names"}',
+        '{"id": "broken, but named", "name": "x", "x": 1, "x": 2}',
+        "[1, 2]",
+        "no JSON",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Call with a dump: imports it into a warehouse of its own and runs every model; gives the warehouse."""
+    target = tmp_path_factory.mktemp("dbt_target")
+
+    def run(dump: Path) -> Path:
+        path = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
+        import_dump(dump, path)
+        environment = os.environ | {
+            "WAREHOUSE_PATH": str(path), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target),
+        }  # fmt: skip
+        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run"]
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return path
+
+    return run
+
+
+def assert_the_short_way_is_the_long_way(dump: Path, folder: Path, build: Build) -> int:
+    """Both ways, compared to the byte; returns how many tracks are clean."""
+    report = clean_dump(dump, folder / "clean.csv", cleaning_models(), rejected=folder / "rejected.csv")
+    with warehouse.connect(build(dump), read_only=True) as connection:
+        export(connection, folder / "export")
+        audit = connection.execute(
+            "select rule, rows_removed, rows_after from marts.cleaning_audit order by step"
+        ).fetchall()
+        columns = "listing_id, spotify_track_id, song_name, artist_name, genre, rule, reason"
+        rejected = connection.execute(f"select {columns} from marts.rejected_listings order by 1").fetchall()
+    assert report.audit == audit
+    assert (folder / "clean.csv").read_bytes() == (folder / "export" / CLEAN_TRACKS).read_bytes()
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"select listing_id::bigint, * exclude (listing_id) from "
+            f"read_csv('{folder / 'rejected.csv'}', all_varchar = true, header = true, allow_quoted_nulls = false)"
+        ).fetchall()
+    assert [pair for pair in zip(found, rejected, strict=True) if pair[0] != pair[1]] == []
+    assert not [path for path in folder.iterdir() if path.name.startswith(".") or "unfinished" in path.name]
+    return report.clean
+
+
+@same_worker
+def test_every_oddity_of_a_csv(tmp_path: Path, build: Build) -> None:
+    """Guards against a second set of rules: values, rows, quotes and repeats that one way judges otherwise."""
+    dump = tmp_path / "odd.csv"
+    dump.write_text(EVERY_ODDITY, encoding="utf-8")
+    assert assert_the_short_way_is_the_long_way(dump, tmp_path, build) == 50
+
+
+@same_worker
+def test_every_oddity_of_json_lines(tmp_path: Path, build: Build) -> None:
+    """Guards against documents whose values have another type, or whose lines are none, judged otherwise."""
+    dump = tmp_path / "odd.jsonl.gz"
+    dump.write_bytes(gzip.compress(AS_LINES.encode()))
+    assert assert_the_short_way_is_the_long_way(dump, tmp_path, build) == 9
+
+
+@same_worker
+def test_tidytuesday(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
+    """Guards against a layout, real names and missing columns that one way reads otherwise."""
+    assert assert_the_short_way_is_the_long_way(tidytuesday, tmp_path, build) == 28_355
+
+
+@same_worker
+def test_the_kaggle_layout(tmp_path: Path, build: Build, kaggle_with_ids: Path) -> None:
+    """Guards against artists in one cell, and an index column without a name, read otherwise."""
+    assert assert_the_short_way_is_the_long_way(kaggle_with_ids, tmp_path, build) == 17_905
+
+
+@same_worker
+def test_a_dump_that_is_mostly_unusable_is_refused_as_an_import_would(tmp_path: Path) -> None:
+    """Guards against an empty file in answer to a column mapped to the wrong field, and over a good one."""
+    dump, output = tmp_path / "wrong.csv", tmp_path / "clean.csv"
+    dump.write_text("\n".join([",".join(STUDY_COLUMNS), song(), song(energy="loud"), song(energy="louder")]))
+    output.write_text("from before")
+    with pytest.raises(DumpError, match=r"2 of 3 rows cannot be used.*(?s:.)*row 2, column energy: 'loud'"):
+        clean_dump(dump, output, cleaning_models())
+    assert output.read_text() == "from before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.csv", "wrong.csv"]
+
+
+@same_worker
+def test_the_command_leaves_the_warehouse_alone_and_prints_the_audit(
+    tmp_path: Path, songs_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a database made on the way, and against rows that are taken without a word."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["clean", str(songs_csv), "out/clean.csv", "--rejected", "out/rejected.csv"])
+    assert result.exit_code == 0, result.output
+    assert "364" in result.output
+    assert "360" in result.output
+    assert "exact_repeat" in result.output
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+        "out/clean.csv", "out/rejected.csv",
+    ]  # fmt: skip
+    assert len((tmp_path / "out" / "clean.csv").read_text().splitlines()) == 361
+    missing = CliRunner().invoke(app, ["clean", "nowhere.csv", "clean.csv"])
+    assert missing.exit_code == 1
+    assert "nowhere.csv does not exist" in missing.stderr
+
+
+@same_worker
+def test_the_rules_are_compiled_anew_when_the_dbt_project_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against rules of yesterday, and against seconds of dbt for rules that are the same."""
+    cleaning_models()
+    calls = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(builds.subprocess, "run", run)
+    cleaning_models()
+    assert calls == []
+    monkeypatch.setattr(builds, "newest_source", lambda: float("inf"))
+    cleaning_models()
+    assert [command[2] for command in calls] == ["compile"]
