@@ -321,9 +321,13 @@ def _stage_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     try:
         connection.execute(query)
         # DuckDB 2.0, on one thread, drops all that follows a quotation mark that is never closed, and raises nothing.
-        # So the rows are counted: by their lines, and where these are more, by Python's reader, which is slow.
-        rows = _count(connection, "select count(*) from dump_rows")
-        is_whole = rows == _count_lines(path) - 1 or rows == sum(1 for _ in _csv_records(path, columns, delimiter))
+        # So the lines are counted; where there are blank ones too, Python's reader counts the rows, which is slow.
+        rows, lines = _count(connection, "select count(*) from dump_rows"), _count_lines(path) - 1
+        is_whole = (
+            rows == lines
+            or rows + _count_lines_in_values(connection, columns) == lines
+            or rows == sum(1 for _ in _csv_records(path, columns, delimiter))
+        )
     except duckdb.Error:
         is_whole = False
     if not is_whole:
@@ -339,6 +343,15 @@ def _count_lines(path: Path) -> int:
         while block := file.read(1 << 20):
             count, last = count + block.count(b"\n"), block[-1:]
     return count + (last != b"\n")
+
+
+def _count_lines_in_values(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> int:
+    """How many line ends stand within the values of dump_rows."""
+    ends = (
+        f"coalesce(sum(len({name}) - len(replace({name}, chr(10), ''))) filter (contains({name}, chr(10))), 0)"
+        for name in map(_name, columns)
+    )
+    return _count(connection, f"select {' + '.join(ends)} from dump_rows")
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:

@@ -27,7 +27,7 @@ README = "README.md"
 UNFINISHED = ".unfinished"
 
 FIRST_RULE_OF_THE_STUDY = "invalid_tempo_or_time_signature"
-MEMORY_LIMIT = "1GB"  # DuckDB's; sorting more listings than fit into it goes through the disk
+MEMORY_LIMIT = "400MB"  # DuckDB's; sorting more listings than fit into it goes through the disk
 
 
 @dataclass(frozen=True)
