@@ -9,6 +9,7 @@ import re
 import resource
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from typing import Any, Self
 import duckdb
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks
 from ml.estimators import BASELINE
@@ -141,13 +144,14 @@ def _fit(
     run_id = _run_id(tracks, plan, splits, name, features, seed)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     fit_seconds = predict_seconds = 0.0
+    converged = True
     parts, shuffled, n_shuffled = [], [], 0
     with PeakMemory() as memory:
         for split in splits:
             started = time.perf_counter()
             pipeline = plan.make(name, features=features, seed=seed, training_genres=genres[split.train])
             try:
-                pipeline.fit(tracks.inputs.iloc[split.train], genres[split.train])
+                converged &= _converges(pipeline, tracks.inputs.iloc[split.train], genres[split.train])
             except ModelError:
                 raise
             except ValueError as error:  # scikit-learn's, for data that an estimator cannot work with
@@ -169,6 +173,8 @@ def _fit(
     true, artists = genres[test], tracks.first_artists[test]
     n_artists = len(np.unique(artists))
     notes = plan.notes(tracks) + _feature_notes(tracks)
+    if not converged:
+        notes.append("It stopped at its limit of iterations, before it had converged.")
     if n_artists < FEW_ARTISTS:
         notes.append(f"Only {n_artists} artists are held out: the figures are rough, and their intervals too narrow.")
     columns = model.columns if explain else []
@@ -208,6 +214,17 @@ def _fit(
         notes=notes,
         fitted=model if len(splits) == 1 else None,
     )
+
+
+def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray) -> bool:
+    """Fit the pipeline, and say whether it got to the end: for a note of the run in place of fifty warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        pipeline.fit(inputs, genres)
+    for warning in caught:
+        if not issubclass(warning.category, ConvergenceWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
 
 
 def _feature_notes(tracks: Tracks) -> list[str]:

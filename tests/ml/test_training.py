@@ -7,9 +7,13 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from ml.card import write_card
 from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, split_by_artist
+from ml.estimators import ESTIMATORS
+from ml.features import Audio
 from ml.tables import create_ml_tables
 from ml.training import PeakMemory, fit, record, save_model
 from tests.ml.made_up_tracks import make_tracks
@@ -182,6 +186,14 @@ def test_peak_memory_is_of_the_block_and_not_of_the_whole_life() -> None:
         pass
     assert large.megabytes - small.megabytes == pytest.approx(400, abs=60)
     assert after.megabytes < large.megabytes - 300
+
+
+def test_a_model_that_has_not_converged_says_so(tracks: Tracks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against figures of a half-fitted model without a word."""
+    monkeypatch.setitem(ESTIMATORS, "hasty", lambda _: make_pipeline(Audio(), LogisticRegression(max_iter=1)))
+    notes = fit(tracks, model="hasty").notes
+    assert "It stopped at its limit of iterations, before it had converged." in notes
+    assert fit(tracks, model="knn").notes == [note for note in notes if "iterations" not in note]
 
 
 @pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "lightgbm"])
