@@ -6,13 +6,14 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from ml.card import write_card
 from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, split_by_artist
-from ml.estimators import ESTIMATORS
+from ml.estimators import DEFAULT, ESTIMATORS
 from ml.features import Audio
 from ml.tables import create_ml_tables
 from ml.training import PeakMemory, fit, record, save_model
@@ -25,16 +26,15 @@ def test_a_forest_tells_loud_from_quiet_and_the_prior_does_not(tracks: Tracks) -
     assert fit(tracks, model="prior").scores.top_1 == pytest.approx(1 / 3)
 
 
-def test_the_same_data_and_seed_give_the_same_figures_and_run_id(tracks: Tracks) -> None:
+@pytest.mark.parametrize("model", ["study_forest", DEFAULT])
+def test_the_same_data_and_seed_give_the_same_figures_and_run_id(model: str, tracks: Tracks) -> None:
     """Guards against figures that nobody can reproduce."""
-    first, second, other = (
-        fit(tracks, model="study_forest"),
-        fit(tracks, model="study_forest"),
-        fit(tracks, model="prior"),
-    )
+    first, second, other = fit(tracks, model=model), fit(tracks, model=model), fit(tracks, model="prior")
     assert first.scores == second.scores
-    assert first.model.run_id == second.model.run_id != other.model.run_id
-    assert first.model.run_id.startswith("made_up-artist_grouped-study_forest-")
+    for table in ("genre_scores", "confusions", "runner_ups", "calibration", "feature_importances", "surprises"):
+        pd.testing.assert_frame_equal(getattr(first, table), getattr(second, table), check_exact=True)
+    assert first.run_id == second.run_id != other.run_id
+    assert first.run_id.startswith(f"made_up-artist_grouped-{model}-")
 
 
 def test_a_feature_that_is_unknown_throughout_does_not_stop_training() -> None:
