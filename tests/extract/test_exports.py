@@ -4,7 +4,7 @@ import csv
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -170,11 +170,11 @@ create table marts.rejected_listings (listing_id bigint, rule varchar, dataset v
 
 
 @pytest.fixture
-def marts() -> duckdb.DuckDBPyConnection:
+def marts() -> Iterator[duckdb.DuckDBPyConnection]:
     """One clean track of a synthetic dataset, in memory."""
-    connection = duckdb.connect()
-    connection.execute(MARTS)
-    return connection
+    with duckdb.connect() as connection:
+        connection.execute(MARTS)
+        yield connection
 
 
 def test_synthetic_data_say_so_beside_the_files(marts: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

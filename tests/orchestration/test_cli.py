@@ -32,6 +32,16 @@ def test_reading_without_a_database_says_how_to_make_one() -> None:
     assert "make run" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["export", "publish", "docs"])
+def test_what_needs_a_database_makes_none(command: str) -> None:
+    """Guards against an empty database, folder or page where nothing has been run yet."""
+    result = runner.invoke(app, [command])
+    assert result.exit_code == 1
+    assert "There is no database" in result.stderr
+    assert "make run" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
 def test_a_mapping_without_an_equals_sign_is_refused_with_an_example() -> None:
     """Guards against a mistyped --map that would be ignored."""
     result = runner.invoke(app, ["import", "x.csv", "--map", "genre"])

@@ -98,22 +98,22 @@ def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> No
 
 
 @pytest.fixture
-def warehouse_of_one_document() -> duckdb.DuckDBPyConnection:
+def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
     """In memory: a document of the dataset `songs`, landed at noon, then a build in which all went well."""
-    connection = duckdb.connect()
-    rows = landing.rows("tracks", [{"listing_id": 1, "extracted_at": datetime(2026, 1, 1, 12)}])
-    landing.land(connection, Dataset("songs", "dump:x"), {"tracks": rows})
-    connection.execute(
-        """
-        create schema intermediate;
-        create schema marts;
-        create table marts.cleaning_audit as select 'songs' as dataset;
-        create table intermediate.last_build as
-        select 'build' as command, timestamp '2026-01-01 12:01:00' as began_at, true as is_complete, true as is_tested,
-            '' as problems
-        """
-    )
-    return connection
+    with duckdb.connect() as connection:
+        rows = landing.rows("tracks", [{"listing_id": 1, "extracted_at": datetime(2026, 1, 1, 12)}])
+        landing.land(connection, Dataset("songs", "dump:x"), {"tracks": rows})
+        connection.execute(
+            """
+            create schema intermediate;
+            create schema marts;
+            create table marts.cleaning_audit as select 'songs' as dataset;
+            create table intermediate.last_build as
+            select 'build' as command, timestamp '2026-01-01 12:01:00' as began_at, true as is_complete,
+                true as is_tested, '' as problems
+            """
+        )
+        yield connection
 
 
 @pytest.mark.parametrize(
