@@ -21,13 +21,11 @@
         {%- do shape.update({field: [item]}) -%}
     {%- endfor -%}
     {%- set twice = [] -%}
-    {%- for field in shape -%}{%- do twice.append('"' ~ field ~ '".*"' ~ field ~ '"') -%}{%- endfor -%}
-    {#- One regular expression over the keys: a third of the time of counting the distinct ones (DuckDB 2.0). Each `try`
-        stands directly around what can fail: around array_to_string, which is a SQL macro, it would catch nothing. -#}
+    {%- for field in shape -%}{%- do twice.append('"' ~ field ~ '",(.*,)?"' ~ field ~ '"') -%}{%- endfor -%}
+    {#- One regular expression over the keys, written as JSON, in which a quotation mark inside a key is escaped: a third of
+        the time of counting the distinct ones (DuckDB 2.0). Each `try` stands directly around what can fail. -#}
     case
-        when not regexp_matches(
-            '"' || array_to_string(try(json_keys({{ payload }})), '""') || '"', '{{ twice | join("|") }}'
-        )
+        when not regexp_matches(cast(to_json(try(json_keys({{ payload }}))) as varchar), '[[,]({{ twice | join("|") }})')
             then try(from_json({{ payload }}, '{{ tojson(shape) }}'))
     end
 {%- endmacro %}

@@ -32,7 +32,7 @@ class Counts(NamedTuple):
 
 STUDY = Counts(916_668, 916_214, 737_842, 550_295)
 
-# What looks random is decided by a row's number alone, so that every run gives the same listing.
+# What looks random is decided by a track's number alone: every run gives the same listing, and a view can make it.
 _MACROS = r"""
 create or replace temp macro pick(i, what, n) as (hash(i, what) % n::ubigint)::bigint;
 create or replace temp macro dice(i, what) as pick(i, what, 1000000007) / 1000000007;
@@ -41,74 +41,75 @@ create or replace temp macro made_up_name(i) as
     translate(left(md5('name ' || i), 9), '0123456789abcdef', 'abcd éßø雪Ж🎵"\,;''') || ' ' || i;
 """
 
-# Zero rows come first. In the study 454 had a time signature of 0 and 444 of these a tempo below 10 too.
-_TRACKS = """
-create or replace temp table study_tracks as
-select
-    i as track,
-    round(dice(i, 'danceability'), 4) as danceability,
-    round(dice(i, 'energy'), 4) as energy,
-    pick(i, 'key', 12)::integer as key,
-    round(-60 + 65 * dice(i, 'loudness'), 3) as loudness,
-    pick(i, 'mode', 2)::integer as mode,
-    round(dice(i, 'speechiness'), 4) as speechiness,
-    round(dice(i, 'acousticness'), 4) as acousticness,
-    dice(i, 'instrumentalness') ** 20 as instrumentalness, -- so small that it is written with an exponent
-    round(dice(i, 'liveness'), 4) as liveness,
-    round(dice(i, 'valence'), 4) as valence,
-    case when i >= $zeros or i % 45 = 44 then round(10 + 240 * dice(i, 'tempo'), 3) when i % 2 = 0 then 9.999 else 0 end
-        as tempo,
-    4053 + pick(i, 'duration_ms', 5672384) as duration_ms,
-    case when i >= $zeros then [1, 3, 4, 5, null][1 + pick(i, 'time_signature', 5)] else 0 end as time_signature,
-    case when pick(i, 'artist', $tracks // 8) > 2 then 'Artist ' || pick(i, 'artist', $tracks // 8) end as artist_name,
-    case
-        when dice(i, 'has no name') < 0.002 then null
-        when dice(i, 'has another''s name') < 0.1687 then made_up_name(pick(i, 'whose name', 200))
-        else made_up_name(i)
-    end as song_name,
-    'Genre ' || pick(i, 'genre', 132) as genre,
-    made_up_id('track', i) as spotify_track_id,
-    case when dice(i, 'popularity is known') < 0.25 then pick(i, 'popularity', 96) end::integer as popularity
-from range($tracks) as numbers(i)
+# The first tracks are the zero rows. In the study 454 had a time signature of 0, and 444 of these a tempo below 10 too.
+_COLUMNS = """
+round(dice(track, 'danceability'), 4) as danceability,
+round(dice(track, 'energy'), 4) as energy,
+pick(track, 'key', 12)::integer as key,
+round(-60 + 65 * dice(track, 'loudness'), 3) as loudness,
+pick(track, 'mode', 2)::integer as mode,
+round(dice(track, 'speechiness'), 4) as speechiness,
+round(dice(track, 'acousticness'), 4) as acousticness,
+dice(track, 'instrumentalness') ** 20 as instrumentalness, -- so small that it is written with an exponent
+round(dice(track, 'liveness'), 4) as liveness,
+round(dice(track, 'valence'), 4) as valence,
+case
+    when track >= {zeros} or track % 45 = 44 then round(10 + 240 * dice(track, 'tempo'), 3)
+    when track % 2 = 0 then 9.999
+    else 0
+end as tempo,
+4053 + pick(track, 'duration_ms', 5672384) as duration_ms,
+case when track >= {zeros} then [1, 3, 4, 5, null][1 + pick(track, 'time_signature', 5)] else 0 end as time_signature,
+case when pick(track, 'artist', {artists}) > 2 then 'Artist ' || pick(track, 'artist', {artists}) end as artist_name,
+case
+    when dice(track, 'has no name') < 0.002 then null
+    when dice(track, 'has another''s name') < 0.1687 then made_up_name(pick(track, 'whose name', 200))
+    else made_up_name(track)
+end as song_name,
+'Genre ' || pick(track, 'genre', 132) as genre,
+made_up_id('track', track) as spotify_track_id,
+case when dice(track, 'popularity is known') < 0.25 then pick(track, 'popularity', 96) end::integer as popularity
 """
 
 # A repeat differs from its track in one column: NULL against a number is such a difference too. An exact repeat repeats
 # any of both. 7919 is a prime: so no track is repeated twice.
 _LISTING = f"""
-create or replace temp table listing as
+create or replace temp table study_places as
 with distinct_rows as (
     select i as place, i as track, null as differs_in
-    from range($tracks) as numbers(i)
+    from range({{tracks}}) as numbers(i)
     union all
-    select $tracks + i, $zeros + i * 7919 % $clean, ['genre', 'artist_name', 'popularity'][1 + i % 3]
-    from range($repeats) as numbers(i)
+    select {{tracks}} + i, {{zeros}} + i * 7919 % {{clean}}, ['genre', 'artist_name', 'popularity'][1 + i % 3]
+    from range({{repeats}}) as numbers(i)
 ),
 
 places as (
     from distinct_rows
     union all
-    select $tracks + $repeats + i, distinct_rows.track, distinct_rows.differs_in
-    from range($exact) as numbers(i)
-    inner join distinct_rows on distinct_rows.place = $zeros + pick(i, 'repeated', $clean + $repeats)
-),
-
-changed as (
-    select
-        row_number() over (order by hash(places.place, 'download order')) as listing_id,
-        study_tracks.* replace (
-            case
-                when differs_in = 'genre' then 'Genre ' || (genre[7:]::integer + 1) % 132 else genre
-            end as genre,
-            case when differs_in = 'artist_name' then 'The Other Artist' else artist_name end as artist_name,
-            case
-                when differs_in is distinct from 'popularity' then popularity when popularity is null then 96
-            end as popularity
-        )
-    from places
-    inner join study_tracks on places.track = study_tracks.track
+    select {{tracks}} + {{repeats}} + i, distinct_rows.track, distinct_rows.differs_in
+    from range({{exact}}) as numbers(i)
+    inner join distinct_rows on distinct_rows.place = {{zeros}} + pick(i, 'repeated', {{clean}} + {{repeats}})
 )
 
-select listing_id, {", ".join(STUDY_COLUMNS)} from changed order by listing_id
+select row_number() over (order by hash(place, 'download order')) as listing_id, track, differs_in
+from places
+order by listing_id;
+
+create or replace temp view study_tracks as
+select track, {_COLUMNS} from (select range as track from range({{tracks}}));
+
+create or replace temp view listing as
+select listing_id, {", ".join(STUDY_COLUMNS)}
+from (
+    select * replace (
+        case when differs_in = 'genre' then 'Genre ' || (genre[7:]::integer + 1) % 132 else genre end as genre,
+        case when differs_in = 'artist_name' then 'The Other Artist' else artist_name end as artist_name,
+        case
+            when differs_in is distinct from 'popularity' then popularity when popularity is null then 96
+        end as popularity
+    )
+    from (select listing_id, differs_in, {_COLUMNS} from study_places)
+)
 """
 
 # As the Web API gives them: a track about 1.6 kB, audio features about 0.5 kB.
@@ -147,21 +148,22 @@ _AUDIO_FEATURES_DOCUMENT = f"""to_json({{
 
 
 def make_listing(connection: duckdb.DuckDBPyConnection, listings: int) -> Counts:
-    """Make the temporary tables listing and study_tracks; returns the counts that they are made to have.
+    """Make the temporary views listing and study_tracks; returns the counts that they are made to have.
 
     `listing` has a row a listing, in download order: listing_id and `STUDY_COLUMNS`; study_tracks has a row a track id.
     132 genres; zero rows, exact repeats, repeats of (id, name); popularity missing in three of four; names that are
     missing, not Latin, or equal under other ids.
     """
     counts = Counts(*(round(listings * count / STUDY.listings) for count in STUDY))
-    zeros, exact = counts.listings - counts.after_zeros, counts.after_zeros - counts.after_exact
-    numbers = {
-        "zeros": zeros, "tracks": counts.clean + zeros, "clean": counts.clean,
-        "repeats": counts.after_exact - counts.clean, "exact": exact,
-    }  # fmt: skip
+    zeros = counts.listings - counts.after_zeros
+    tracks = counts.clean + zeros
     connection.execute(_MACROS)
-    for query in (_TRACKS, _LISTING):
-        connection.execute(query, {name: value for name, value in numbers.items() if f"${name}" in query})
+    connection.execute(
+        _LISTING.format(
+            zeros=zeros, clean=counts.clean, tracks=tracks, artists=tracks // 8,
+            repeats=counts.after_exact - counts.clean, exact=counts.after_zeros - counts.after_exact,
+        )
+    )  # fmt: skip
     return counts
 
 
