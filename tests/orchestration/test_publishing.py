@@ -97,6 +97,17 @@ def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> No
     assert CliRunner().invoke(app, ["publish"]).exit_code == 0
 
 
+@same_worker
+def test_the_documentation_is_one_page_with_types_and_descriptions(folder: Path) -> None:
+    """Guards against a page that needs a server, or that knows the models but not the tables that were built."""
+    result = CliRunner().invoke(app, ["docs"])
+    assert result.exit_code == 0, result.output
+    page = (folder / "reports" / "warehouse.html").read_text(encoding="utf-8")
+    assert "The study's clean table" in page
+    assert '"type": "DOUBLE", "index": 1, "name": "danceability", "comment": ' in page
+    assert [path.name for path in (folder / "reports").iterdir()] == ["warehouse.html"]
+
+
 @pytest.fixture
 def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
     """In memory: a document of the dataset `songs`, landed at noon, then a build in which all went well."""
