@@ -19,15 +19,14 @@ import pandas as pd
 from lightgbm import LGBMClassifier
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupShuffleSplit
-from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import RobustScaler
 from threadpoolctl import threadpool_limits
 
@@ -40,7 +39,7 @@ BASELINE = "prior"
 DEFAULT = "ensemble"
 THREADS = 2  # a number of its own, not the machine's: more would change LightGBM's sums
 
-Make = Callable[[int], BaseEstimator]
+Make = Callable[[str, int], BaseEstimator]
 ESTIMATORS: dict[str, Make] = {}
 
 TRUSTED_TYPES = frozenset(
@@ -73,81 +72,80 @@ def register(make: Make) -> Make:
 def make_estimator(name: str, *, features: str = "audio", seed: int = 538) -> BaseEstimator:
     """The unfitted scikit-learn classifier `name`, for inputs as `Tracks.inputs` has them.
 
-    `features` is one of `FEATURE_SETS`; with titles the estimator is pooled with one of titles alone, except for the
-    baseline, which looks at nothing. Raises `ModelError` for unknown features or an unknown name, and lists what there
+    `features` is one of `FEATURE_SETS`. Raises `ModelError` for an unknown one or an unknown name, and lists what there
     is.
     """
     if name not in ESTIMATORS:
         raise ModelError(f"There is no model {name!r}. There are: {', '.join(ESTIMATORS)}.")
     if features not in FEATURE_SETS:
         raise ModelError(f"There are no features {features!r}. There are: {', '.join(FEATURE_SETS)}.")
-    estimator = ESTIMATORS[name](seed)
-    if features == "audio" or name == BASELINE:
-        return estimator
-    members = estimator.members if isinstance(estimator, Pool) else [estimator]
-    # Its own idea of how frequent genres are would count them twice: titles add what they say beyond that.
-    titles = make_pipeline(Titles(), MultinomialNB(alpha=0.1, fit_prior=False))
-    return Pool([*members, titles], seed)
+    return ESTIMATORS[name](features, seed)
+
+
+def _inputs(features: str, *, tempo_features: bool) -> TransformerMixin:
+    audio = Audio(tempo_features)
+    return audio if features == "audio" else make_union(audio, Titles())
 
 
 @register
-def prior(seed: int) -> Pipeline:
+def prior(_features: str, seed: int) -> Pipeline:
     """Always the genres in the order of their share of the training part: what knowing nothing gives."""
     return make_pipeline(Audio(), DummyClassifier(strategy="prior", random_state=seed))
 
 
 @register
-def knn(_seed: int) -> Pipeline:
+def knn(features: str, _seed: int) -> Pipeline:
     """The study's five nearest neighbours, after robust scaling."""
-    return make_pipeline(Audio(), RobustScaler(), KNeighborsClassifier(n_neighbors=5))
+    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), KNeighborsClassifier(n_neighbors=5))
 
 
 @register
-def logistic(seed: int) -> Pipeline:
+def logistic(features: str, seed: int) -> Pipeline:
     """The study's logistic regression, after robust scaling; its penalty is chosen by cross-validation."""
     regression = LogisticRegressionCV(
         l1_ratios=(0,), scoring="accuracy", use_legacy_attributes=False, random_state=seed
     )  # the defaults of the study's time, said because they will change
-    return make_pipeline(Audio(), RobustScaler(), regression)
+    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), regression)
 
 
 @register
-def study_forest(seed: int) -> Pipeline:
+def study_forest(features: str, seed: int) -> Pipeline:
     """The study's random forest: 150 unpruned trees of depth at most 100, 4 features a split, after robust scaling.
 
     Beware of many genres: each node stores a share of every genre (550,295 tracks of 132 genres would need 77 GB).
     """
     trees = RandomForestClassifier(n_estimators=150, max_depth=100, max_features=4, n_jobs=THREADS, random_state=seed)
-    return make_pipeline(Audio(), RobustScaler(), trees)
+    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), trees)
 
 
 @register
-def forest(seed: int) -> Pipeline:
+def forest(features: str, seed: int) -> Pipeline:
     """Extremely randomised trees (Geurts et al. 2006) of at most 1,000 leaves."""
     trees = ExtraTreesClassifier(max_leaf_nodes=1_000, max_features=12, random_state=seed)
-    return make_pipeline(Audio(tempo_features=True), Budgeted(trees, most=100))
+    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(trees, most=100))
 
 
 @register
-def lightgbm(seed: int) -> Pipeline:
+def lightgbm(features: str, seed: int) -> Pipeline:
     """Gradient boosting; a strong L2 penalty, for genres of few tracks."""
     boosting = LGBMClassifier(
-        learning_rate=0.1, num_leaves=31, reg_lambda=10, colsample_bytree=0.5,
+        learning_rate=0.15, num_leaves=31, reg_lambda=10, colsample_bytree=0.5,
         random_state=seed, deterministic=True, force_row_wise=True, verbose=-1,
     )  # fmt: skip
-    return make_pipeline(Audio(tempo_features=True), Budgeted(boosting, most=70))
+    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(boosting, most=45))
 
 
 @register
-def mlp(seed: int) -> Pipeline:
-    """Four of scikit-learn's nets of one hidden layer, on piecewise linear features; their mean."""
-    return make_pipeline(Audio(tempo_features=True), Nets(seed=seed))
+def mlp(features: str, seed: int) -> Pipeline:
+    """Eight of scikit-learn's nets of two hidden layers, on piecewise linear features; their mean."""
+    return make_pipeline(_inputs(features, tempo_features=True), Nets(seed=seed))
 
 
 @register
-def ensemble(seed: int) -> "Pool":
+def ensemble(features: str, seed: int) -> "Pool":
     """`mlp`, `lightgbm` and `forest`, pooled and calibrated."""
-    return Pool([mlp(seed), lightgbm(seed), forest(seed)], seed)
+    members = [make(features, seed)[-1] for make in (mlp, lightgbm, forest)]
+    return Pool(_inputs(features, tempo_features=True), members, seed)
 
 
 class Budgeted(ClassifierMixin, BaseEstimator):
@@ -185,7 +183,7 @@ class Budgeted(ClassifierMixin, BaseEstimator):
 
 
 class Nets(ClassifierMixin, BaseEstimator):
-    """The mean of `nets` nets (scikit-learn's MLP, one hidden layer) that start differently.
+    """The mean of `nets` nets (scikit-learn's MLP, two layers of `hidden` units) that start differently.
 
     Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Rows
     are shown in pieces of CHUNK, so that the memory for them does not grow with their number.
@@ -193,7 +191,7 @@ class Nets(ClassifierMixin, BaseEstimator):
 
     CHUNK = 50_000
 
-    def __init__(self, nets: int = 4, hidden: int = 256, epochs: int = 8, batch: int = 128, seed: int = 538) -> None:
+    def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 128, seed: int = 538) -> None:
         self.nets = nets
         self.hidden = hidden
         self.epochs = epochs
@@ -213,7 +211,7 @@ class Nets(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(seed)
         pieces = -(-len(X) // self.CHUNK)
         batch = min(self.batch, len(X) // pieces, max(8, len(X) // 50))
-        net = MLPClassifier(hidden_layer_sizes=(self.hidden,), batch_size=batch, random_state=seed)
+        net = MLPClassifier(hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, random_state=seed)
         for _ in range(self.epochs):
             for rows in np.array_split(rng.permutation(len(X)), pieces):
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))
@@ -222,7 +220,9 @@ class Nets(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
         features = self.encoder_.transform(X)
-        return np.asarray(np.mean([net.predict_proba(features) for net in self.nets_], axis=0, dtype=np.float64))
+        with threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
+            shares = threads.map(lambda net: net.predict_proba(features), self.nets_)
+            return np.asarray(np.mean(list(shares), axis=0, dtype=np.float64))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class of each row."""
@@ -234,15 +234,17 @@ class Pool(ClassifierMixin, BaseEstimator):
 
     The weights (0 or more) are those of least log loss on artists whom the members were not fitted on: so a member that
     helps nothing gets none and is dropped, and the sum of the weights calibrates the probabilities, as a temperature
-    does. `fit` needs the column artist beside the members' own columns; it is no feature.
+    does. `features` is the transformer whose columns all members take; `fit` needs the column artist beside what it
+    takes, which is no feature.
     """
 
     SHARE, MOST = 0.2, 20_000  # tracks to learn the weights on: a handful of weights needs no more
     ENOUGH = 0.95  # of the tracks: fitting the members again on all would change nothing and cost the time again
-    SMALLEST = 1e-4  # no member alone may rule a genre out
+    SMALLEST = 1e-4  # a probability: no member alone may rule a genre out
     PENALTY = 10.0  # in tracks: where they are few, the weights stay near each other
 
-    def __init__(self, members: list[BaseEstimator], seed: int = 538) -> None:
+    def __init__(self, features: BaseEstimator, members: list[BaseEstimator], seed: int = 538) -> None:
+        self.features = features
         self.members = members
         self.seed = seed
 
@@ -257,13 +259,15 @@ class Pool(ClassifierMixin, BaseEstimator):
             raise ModelError(f"Nothing to tell apart: all {len(codes)} tracks are of one genre. Give two or more.")
         if "artist" not in X:
             raise ModelError("The column artist is missing: the weights are learnt on artists that are held back.")
+        self.features_ = clone(self.features)
+        columns = self.features_.fit_transform(X, codes)
         self.weights_ = np.full(len(self.members), 1 / len(self.members))
         fitted, held_back = self._hold_back(X["artist"].to_numpy(), codes)
         if len(held_back):
-            self.members_ = self._fit_members(X.iloc[fitted], codes[fitted])
-            self.weights_ = self._best_weights(self._logarithms(X.iloc[held_back]), codes[held_back])
+            self.members_ = self._fit_members(columns[fitted], codes[fitted])
+            self.weights_ = self._best_weights(self._logarithms(columns[held_back]), codes[held_back])
         if len(fitted) < self.ENOUGH * len(codes):
-            self.members_ = self._fit_members(X, codes)
+            self.members_ = self._fit_members(columns, codes)
         self.members_ = [member for member, used in zip(self.members_, self.weights_ > 0, strict=True) if used]
         self.weights_ = self.weights_[self.weights_ > 0]
         return self
@@ -278,13 +282,13 @@ class Pool(ClassifierMixin, BaseEstimator):
                 return fitted, held_back
         return np.array([], dtype=int), np.array([], dtype=int)
 
-    def _fit_members(self, X: pd.DataFrame, codes: np.ndarray) -> list[BaseEstimator]:
+    def _fit_members(self, X: np.ndarray, codes: np.ndarray) -> list[BaseEstimator]:
         return [
             clone(member).fit(X, codes) if weight > 0 else None
             for member, weight in zip(self.members, self.weights_, strict=True)
         ]
 
-    def _logarithms(self, X: pd.DataFrame) -> np.ndarray:
+    def _logarithms(self, X: np.ndarray) -> np.ndarray:
         """Members x rows x classes; a class that a member never saw is as improbable as may be."""
         logs = np.full((len(self.members_), len(X), len(self.classes_)), np.log(self.SMALLEST))
         # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
@@ -312,7 +316,8 @@ class Pool(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Rows x classes, float64; each row sums to 1."""
-        return np.asarray(softmax(np.tensordot(self.weights_, self._logarithms(X), 1), axis=1))
+        logs = self._logarithms(self.features_.transform(X))
+        return np.asarray(softmax(np.tensordot(self.weights_, logs, 1), axis=1))
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """The most probable class of each row."""

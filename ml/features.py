@@ -1,4 +1,4 @@
-"""What the estimators see of a track: its audio features made ready, and the words and letters of its title.
+"""What the estimators see of a track: its audio features made ready, and what its title says of the genres.
 
 Belongs here: transformers, which take the tracks' inputs (dataset.py, `Tracks.inputs`) or the numbers made of them, and
 are fitted inside the estimators, on training rows only. Not here: the estimators themselves (estimators.py).
@@ -11,13 +11,18 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.model_selection import GroupKFold
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from ml.dataset import AUDIO_FEATURES, ModelError
 
-HASHES = 2**13
+HASHES = 2**14
 """Columns for the words, and as many for the letters, of titles: no word list that grows with the number of tracks."""
+AUDIO_COLUMNS = len(AUDIO_FEATURES) + 3
+"""Columns of `Audio` with its tempo features."""
 
 
 class Audio(TransformerMixin, BaseEstimator):
@@ -66,57 +71,93 @@ def _numbers(inputs: pd.DataFrame) -> np.ndarray:
 
 
 class PiecewiseLinear(TransformerMixin, BaseEstimator):
-    """Each column as `bins` columns from 0 to 1 (float32), one a quantile range: how far the value has come in it.
+    """Each of the first AUDIO_COLUMNS as `bins` columns from 0 to 1 (float32): how far it has come in a quantile range.
 
     So a net can bend its answer at each quantile (Gorishniy et al. 2022, On Embeddings for Numerical Features in
     Tabular Deep Learning). A column of few values has fewer ranges, a constant one none; a column of zeros comes first,
-    so that there is one in any case.
+    so that there is one in any case. Columns after those (of titles) are only scaled, all alike, to about 0 and 1.
     """
 
     def __init__(self, bins: int = 16) -> None:
         self.bins = bins
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:  # noqa: ARG002
-        """Learn the quantiles."""
-        quantiles = np.quantile(X, np.linspace(0, 1, self.bins + 1), axis=0)
+        """Learn the quantiles, and the scale of the rest."""
+        quantiles = np.quantile(X[:, :AUDIO_COLUMNS], np.linspace(0, 1, self.bins + 1), axis=0)
         self.edges_ = [np.unique(column) for column in quantiles.T]
+        rest = X[:, AUDIO_COLUMNS:]
+        self.means_ = rest.mean(axis=0)
+        self.scale_ = float(rest.std()) if rest.size else 1.0
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Rows x ranges of all columns."""
+        """Rows x ranges of all columns, then the rest."""
         parts = [np.zeros((len(X), 1), dtype=np.float32)]
-        for column, edges in zip(X.T, self.edges_, strict=True):
+        for column, edges in zip(X[:, :AUDIO_COLUMNS].T, self.edges_, strict=True):
             parts.append(np.clip((column[:, None] - edges[:-1]) / np.diff(edges), 0, 1).astype(np.float32))
-        return np.concatenate(parts, axis=1)
+        rest = X[:, AUDIO_COLUMNS:] - self.means_
+        return np.concatenate([*parts, (rest / (self.scale_ or 1.0)).astype(np.float32)], axis=1)
 
 
 class Titles(TransformerMixin, BaseEstimator):
-    """TF-IDF of the titles: words and pairs of words, and 2 to 4 letters of a word (sparse, tracks x 2 HASHES).
+    """What titles say of the genres: logarithms of the probabilities that naive Bayes gives (tracks x genres).
 
-    An unknown or empty title is a row of zeros. Raises `ModelError` where the column song_name is missing.
+    It counts words, pairs of words, and 2 to 4 letters of a word, each title scaled to the same length; all genres are
+    taken to be equally frequent, since that is for the estimator to know. A title that is unknown says nothing: all
+    genres are the same. `fit_transform` gives each training row the opinion of a naive Bayes that saw no track of its
+    artist, so that estimators learn how far to trust it. Raises `ModelError` where the column song_name or, in
+    `fit_transform`, artist is missing.
     """
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:  # noqa: ARG002
-        """Learn how rare each is."""
-        self.tfidf_ = TfidfTransformer(sublinear_tf=True).fit(self._counts(X))
+    FOLDS = 5
+    SMALLEST = 1e-4
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
+        """Fit naive Bayes on all rows."""
+        return self._fit(_counts(X), np.unique(y, return_inverse=True)[1])
+
+    def fit_transform(self, X: pd.DataFrame, y: np.ndarray) -> np.ndarray:
+        """Fit, and give the training rows their opinions by folds."""
+        if "artist" not in X:
+            raise ModelError("The column artist is missing: titles are judged by those of other artists.")
+        counts, artists = _counts(X), X["artist"].to_numpy()
+        genres, codes = np.unique(y, return_inverse=True)
+        logarithms = np.full((len(X), len(genres)), -np.log(len(genres)))
+        if (folds := min(self.FOLDS, len(np.unique(artists)))) > 1:
+            for others, fold in GroupKFold(folds, shuffle=True, random_state=0).split(counts, groups=artists):
+                bayes = Titles()._fit(counts[others], codes[others])
+                logarithms[fold] = bayes._logarithms(counts[fold], len(genres))
+        self._fit(counts, codes)
+        return logarithms
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Rows x genres."""
+        check_is_fitted(self)
+        return self._logarithms(_counts(X), len(self.bayes_.classes_))
+
+    def _fit(self, counts: sparse.csr_matrix, codes: np.ndarray) -> Self:
+        self.bayes_ = MultinomialNB(alpha=0.1, fit_prior=False).fit(counts, codes)
         return self
 
-    def transform(self, X: pd.DataFrame) -> sparse.csr_matrix:
-        """Rows of length 1, or 0."""
-        check_is_fitted(self)
-        return self.tfidf_.transform(self._counts(X), copy=False)
+    def _logarithms(self, counts: sparse.csr_matrix, genres: int) -> np.ndarray:
+        logarithms = np.full((counts.shape[0], genres), np.log(self.SMALLEST))
+        logarithms[:, self.bayes_.classes_] = np.log(np.maximum(self.bayes_.predict_proba(counts), self.SMALLEST))
+        return logarithms
 
-    def _counts(self, inputs: pd.DataFrame) -> sparse.csr_matrix:
-        if "song_name" not in inputs:
-            raise ModelError("The column song_name is missing: this model reads titles. Give it, empty where unknown.")
-        texts = inputs["song_name"].astype(object).where(inputs["song_name"].notna(), "").astype(str)
-        kinds: list[dict[str, Any]] = [{"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (2, 4)}]
-        return sparse.hstack(
-            [
-                HashingVectorizer(
-                    n_features=HASHES, alternate_sign=False, norm=None, dtype=np.float32, **kind
-                ).transform(texts)
-                for kind in kinds
-            ],
-            format="csr",
-        )
+
+def _counts(inputs: pd.DataFrame) -> sparse.csr_matrix:
+    if "song_name" not in inputs:
+        raise ModelError("The column song_name is missing: this model reads titles. Give it, empty where unknown.")
+    texts = inputs["song_name"].astype(object).where(inputs["song_name"].notna(), "").astype(str)
+    kinds: list[dict[str, Any]] = [{"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (2, 4)}]
+    counts = sparse.hstack(
+        [
+            HashingVectorizer(n_features=HASHES, alternate_sign=False, norm=None, dtype=np.float32, **kind).transform(
+                texts
+            )
+            for kind in kinds
+        ],
+        format="csr",
+    )
+    counts.data = 1 + np.log(counts.data)
+    return normalize(counts, copy=False)

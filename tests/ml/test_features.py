@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.dataset import AUDIO_FEATURES
-from ml.features import HASHES, Audio, PiecewiseLinear, Titles
+from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.features import AUDIO_COLUMNS, Audio, PiecewiseLinear, Titles
 
 
 def inputs(**columns: list[float]) -> pd.DataFrame:
@@ -39,12 +39,37 @@ def test_a_value_is_how_far_it_has_come_in_each_range() -> None:
     assert encoded.tolist() == [[0, 0.5, 0], [0, 1, 0], [0, 1, 0.5], [0, 0, 0], [0, 1, 1]]
 
 
+def test_columns_of_titles_are_scaled_alike() -> None:
+    """Guards against titles cut into quantile ranges, which loses how sure they are and makes nets slow."""
+    audio = np.zeros((4, AUDIO_COLUMNS))
+    titles = np.array([[0.0, -8.0], [0.0, -8.0], [-4.0, -8.0], [-4.0, -8.0]])
+    encoded = PiecewiseLinear().fit_transform(np.column_stack([audio, titles]))
+    assert encoded[:, 1] == pytest.approx(np.array([2, 2, -2, -2]) / titles.std())
+    assert encoded[:, 2].tolist() == [0, 0, 0, 0]
+
+
 def test_titles_are_words_and_letters_in_any_script() -> None:
-    """Guards against titles that are lost: other scripts, capitals, none at all."""
-    frame = pd.DataFrame({"song_name": ["Blue Moon", "blue moon", "青い月", None, ""]})
-    rows = Titles().fit(frame).transform(frame)
-    assert rows.shape == (5, 2 * HASHES)
-    lengths = np.sqrt(rows.multiply(rows).sum(axis=1))
-    assert np.asarray(lengths).ravel() == pytest.approx([1, 1, 1, 0, 0])
-    assert (rows[0] != rows[1]).nnz == 0
-    assert (rows[0].multiply(rows[2])).nnz < rows[2].nnz
+    """Guards against titles that are lost: other scripts, capitals; and against an opinion where there is no title."""
+    frame = pd.DataFrame({"song_name": ["Blue Moon", "青い月", "Rain", "Blue Sky"], "artist": [0, 1, 2, 3]})
+    titles = Titles().fit(frame, np.array([0, 1, 2, 0]))
+    said = np.exp(titles.transform(pd.DataFrame({"song_name": ["BLUE", "月", None, ""]})))
+    assert said.sum(axis=1) == pytest.approx([1, 1, 1, 1])
+    assert said[0].argmax() == 0 and said[1].argmax() == 1
+    assert said[2:] == pytest.approx(np.full((2, 3), 1 / 3))
+
+
+def test_training_titles_are_judged_by_other_artists() -> None:
+    """Guards against opinions that know the answer: an artist has the same word in all titles."""
+    frame = pd.DataFrame({"song_name": ["sun", "sun", "sun", "sun"], "artist": [0, 0, 1, 1]})
+    genres = np.array([0, 0, 1, 1])
+    by_fold = Titles().fit_transform(frame, genres)
+    assert by_fold.argmax(axis=1).tolist() == [1, 1, 0, 0]
+    assert Titles().fit(frame, genres).transform(frame) == pytest.approx(np.full((4, 2), np.log(0.5)))
+
+
+def test_titles_need_their_columns() -> None:
+    """Guards against a KeyError, and against opinions that were made with the same artist's titles."""
+    with pytest.raises(ModelError, match="song_name is missing"):
+        Titles().fit(pd.DataFrame({"artist": [0]}), np.array([0]))
+    with pytest.raises(ModelError, match="artist is missing"):
+        Titles().fit_transform(pd.DataFrame({"song_name": ["Sun"]}), np.array([0]))

@@ -11,6 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from ml import training
 from ml.card import write_card
 from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, split_by_artist
 from ml.estimators import DEFAULT, ESTIMATORS
@@ -190,7 +191,7 @@ def test_peak_memory_is_of_the_block_and_not_of_the_whole_life() -> None:
 
 def test_a_model_that_has_not_converged_says_so(tracks: Tracks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against figures of a half-fitted model without a word."""
-    monkeypatch.setitem(ESTIMATORS, "hasty", lambda _: make_pipeline(Audio(), LogisticRegression(max_iter=1)))
+    monkeypatch.setitem(ESTIMATORS, "hasty", lambda *_: make_pipeline(Audio(), LogisticRegression(max_iter=1)))
     notes = fit(tracks, model="hasty").notes
     assert "It stopped at its limit of iterations, before it had converged." in notes
     assert fit(tracks, model="knn").notes == [note for note in notes if "iterations" not in note]
@@ -255,3 +256,17 @@ def test_an_unknown_model_is_told_with_those_that_there_are(tracks: Tracks) -> N
     """Guards against a KeyError for a mistyped name."""
     with pytest.raises(ModelError, match="no model 'forrest'.*prior, .*study_forest"):
         fit(tracks, model="forrest")
+
+
+def test_the_studys_forest_gets_no_more_tracks_than_it_has_memory_for(
+    tracks: Tracks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against 77 GB of trees for a comparison; and against another held-out part, or a genre lost, by it."""
+    split = split_by_artist(tracks)
+    assert training.sample_for_study_forest(tracks, split) is split
+    monkeypatch.setattr(training, "STUDY_FOREST_BYTES", 20 * 1.3 * 150 * 8 * 3)
+    sampled = training.sample_for_study_forest(tracks, split)
+    assert 20 <= len(sampled.train) <= 23
+    assert set(sampled.train) <= set(split.train)
+    assert set(tracks.frame["genre"].iloc[sampled.train]) == {"Ambient", "Jazz", "Punk"}
+    assert sampled.test is split.test
