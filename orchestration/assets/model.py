@@ -12,7 +12,7 @@ from ml.dataset import leaks, load_tracks, split_by_artist
 from ml.estimators import BASELINE, DEFAULT
 from ml.prediction import load, predict_tracks, published_model_path, record_predictions
 from ml.tables import TABLES
-from ml.training import Run, fit, fit_protocol, record, save_model
+from ml.training import Run, fit, fit_protocol, record, sample_for_study_forest, save_model
 from orchestration.resources import Warehouse
 
 MODELS = Path("models")
@@ -77,8 +77,9 @@ def genre_model(
     for done, name in enumerate(names):
         progress("train and evaluate", done, len(names))
         is_chosen = name == config.model
+        part = sample_for_study_forest(tracks, split, seed=config.seed) if name == STUDY_FOREST else split
         features = config.features if is_chosen else "audio"
-        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=split, explain=is_chosen)
+        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=part, explain=is_chosen)
     run, others = runs.pop(config.model), list(runs.values())
     path = save_model(run, MODELS)
     card = write_card(run, path, beside=others)

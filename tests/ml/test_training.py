@@ -264,7 +264,7 @@ def test_the_studys_forest_gets_no_more_tracks_than_it_has_memory_for(
     """Guards against 77 GB of trees for a comparison; and against another held-out part, or a genre lost, by it."""
     split = split_by_artist(tracks)
     assert training.sample_for_study_forest(tracks, split) is split
-    monkeypatch.setattr(training, "STUDY_FOREST_BYTES", 20 * 1.3 * 150 * 8 * 3)
+    monkeypatch.setattr(training, "STUDY_FOREST_BYTES", 20 * 150 * 8 * 3)
     sampled = training.sample_for_study_forest(tracks, split)
     assert 20 <= len(sampled.train) <= 23
     assert set(sampled.train) <= set(split.train)
