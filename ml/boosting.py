@@ -8,6 +8,7 @@ fails clears, in a word with a bit for every leaf, the leaves that cannot be rea
 left is the row's leaf. What all nodes of a feature clear is looked up by the value's place among the thresholds.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.special import softmax
 LEAVES = 32  # bits of a word
 MANY = 4_000  # rows; for fewer, reading the trees out of LightGBM would take longer than it saves
 ZERO = float(np.float32(1e-35))  # LightGBM takes values no larger than this for 0
+THREADS = 2
 CHUNK = 1_000  # rows at a time, so that their words stay in the processor's cache
 
 
@@ -36,7 +38,9 @@ def raw_scores(booster: Booster, X: np.ndarray, *, threads: int | None = None) -
     trees = _trees(booster) if len(X) >= MANY and not np.isnan(X).any() else None
     if trees is None:
         return np.asarray(booster.predict(X, raw_score=True, num_threads=threads))
-    return trees.raw_scores(np.asarray(X, dtype=np.float64))
+    parts = np.array_split(np.asarray(X, dtype=np.float64), THREADS)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.concatenate(list(pool.map(trees.raw_scores, parts)))
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,9 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from glob import escape
@@ -268,9 +270,9 @@ class Scoring:
         """Read, check and score the songs, batch by batch."""
         with _connect() as connection, _readable(self.path):
             reader = connection.sql(self.query).to_arrow_reader(self.batch)
-            for songs in _in_batches(reader, self.batch):
-                yield self._score(songs)
-                self.progress("predict", self.songs, None)
+            for table in _in_the_background(self._score, _in_batches(reader, self.batch)):
+                self._count(table)
+                yield table
         if self.problem_rows * 2 > self.songs:
             shown = "\n  ".join(self.problems)
             raise ModelError(
@@ -289,13 +291,30 @@ class Scoring:
             scored[f"probability_{rank + 1}"] = pa.array(probabilities[:, rank])
         scored["model"] = pa.repeat(self.model.run_id, len(songs))
         scored["model_data"] = pa.repeat("synthetic" if self.model.is_synthetic else "real", len(songs))
-        found = np.flatnonzero(pc.not_equal(songs["problems"], "").to_numpy())
-        for row in found[: PROBLEMS_SHOWN - len(self.problems)]:
-            self.problems.append(f"row {self.songs + row + 1:,}: {songs['problems'][int(row)]}")
-        self.problem_rows += len(found)
-        self.songs += len(songs)
         columns = [scored[name] if name in scored else songs[name] for name in self.schema.names]
         return pa.table(columns, schema=self.schema)
+
+    def _count(self, table: pa.Table) -> None:
+        problems = table["problems"]
+        found = np.flatnonzero(pc.not_equal(problems, "").to_numpy())
+        for row in found[: PROBLEMS_SHOWN - len(self.problems)]:
+            self.problems.append(f"row {self.songs + row + 1:,}: {problems[int(row)]}")
+        self.problem_rows += len(found)
+        self.songs += len(table)
+        self.progress("predict", self.songs, None)
+
+
+def _in_the_background(score: Callable[[pa.Table], pa.Table], batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Each batch scored, in order, while the next is read and the last is written."""
+    # One thread: scikit-learn changes the process's warning filters while trees predict, which two would mix up.
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[Future[pa.Table]] = deque()
+        for batch in batches:
+            waiting.append(thread.submit(score, batch))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def score_songs(
