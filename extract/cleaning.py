@@ -16,7 +16,7 @@ from extract.dumps import StagedDump, require_usable, stage_dump, view_as_parsed
 from extract.exports import FIRST_RULE_OF_THE_STUDY, copy_to, study_columns
 from extract.progress import Progress, ignore
 
-MEMORY_LIMIT = "250MB"  # DuckDB's; what does not fit waits on the disk, beside the output
+MEMORY_LIMIT = "270MB"  # DuckDB's; what does not fit waits on the disk, beside the output
 
 
 @dataclass(frozen=True)
