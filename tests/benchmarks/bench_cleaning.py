@@ -129,7 +129,10 @@ def the_long_way(folder: Path, dump: Path) -> Usage:
     steps = [
         run([BIN / "song-genres", "import", dump], **paths),
         dbt(folder / "long.duckdb", "build"),
-        run([BIN / "song-genres", "export", folder / "export"], **paths | {"PUBLISHED_PATH": paths["WAREHOUSE_PATH"]}),
+        run(
+            [BIN / "song-genres", "export", "--output", folder / "export"],
+            **paths | {"PUBLISHED_PATH": paths["WAREHOUSE_PATH"]},
+        ),
     ]
     return Usage(sum(step.seconds for step in steps), max(step.peak for step in steps))
 

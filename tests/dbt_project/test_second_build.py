@@ -14,7 +14,8 @@ import pytest
 
 from extract import warehouse
 from extract.landing import Dataset, land
-from tests.dbt_project.study_listing import clean_like_the_study, land_listing, listing_frame, make_listing
+from tests.dbt_project.pandas_cleaning import clean_like_the_study
+from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 
 pytestmark = pytest.mark.xdist_group("dbt_second_build")
 
@@ -64,7 +65,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., Complet
     in_parts, at_once, published = folder / "in_parts.duckdb", folder / "at_once.duckdb", folder / "published.duckdb"
     with warehouse.connect(at_once) as connection:
         make_listing(connection, LISTINGS)
-        listing = listing_frame(connection)
+        listing = study_frame(connection, "listing")
         land_listing(connection, "crawl")
     clean = (len(clean_like_the_study(listing[:FIRST])), len(clean_like_the_study(listing)))
     dbt(at_once, "run")  # not build: a plain run, on a file that no seed was ever loaded into
