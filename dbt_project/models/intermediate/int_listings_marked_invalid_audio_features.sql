@@ -15,29 +15,38 @@ ranges as (
     from {{ ref('audio_feature_ranges') }}
 ),
 
+-- Whether there is anything to say comes first: to put sentences together for every listing would take twice as long.
 judged as (
     select
         listings.*,
-        nullif(concat_ws(
-            '; ',
-            {% for feature in features %}
-                {% if feature not in may_be_unknown %}
-                    case
-                        when listings.{{ feature }} is null and listings.problems is null
-                            then '{{ feature }} is missing'
-                    end,
-                {% endif %}
-                case
-                    when
-                        listings.{{ feature }} < ranges.{{ feature }}_minimum
-                        or listings.{{ feature }} > ranges.{{ feature }}_maximum
-                        then
-                            '{{ feature }} is ' || listings.{{ feature }}
-                            || ', not from ' || ranges.{{ feature }}_minimum || ' to ' || ranges.{{ feature }}_maximum
-                end,
-            {% endfor %}
-            listings.problems
-        ), '') as reason
+        case
+            when
+                listings.problems is not null
+                {% for feature in features %}
+                    {{ 'or listings.' ~ feature ~ ' is null' if feature not in may_be_unknown }}
+                    or listings.{{ feature }} not between ranges.{{ feature }}_minimum and ranges.{{ feature }}_maximum
+                {% endfor %}
+                then concat_ws(
+                    '; ',
+                    {% for feature in features %}
+                        {% if feature not in may_be_unknown %}
+                            case
+                                when listings.{{ feature }} is null and listings.problems is null
+                                    then '{{ feature }} is missing'
+                            end,
+                        {% endif %}
+                        case
+                            when
+                                listings.{{ feature }} not between
+                                ranges.{{ feature }}_minimum and ranges.{{ feature }}_maximum
+                                then
+                                    '{{ feature }} is ' || listings.{{ feature }} || ', not from '
+                                    || ranges.{{ feature }}_minimum || ' to ' || ranges.{{ feature }}_maximum
+                        end,
+                    {% endfor %}
+                    listings.problems
+                )
+        end as reason
     from listings
     cross join ranges
 )
