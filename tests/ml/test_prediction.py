@@ -386,9 +386,7 @@ def test_standard_input_that_is_no_songs_is_called_by_its_name(model_path: Path)
 
 def test_the_first_songs_are_shown(model_path: Path, tmp_path: Path) -> None:
     """Guards against half a million rows on the screen, and against titles that are taken for markup."""
-    path = songs_csv(
-        tmp_path, {"song_name": "[red]Drone[/no]"}, *({"song_name": f"S{n:03}"} for n in range(1, 50))
-    )
+    path = songs_csv(tmp_path, {"song_name": "[red]Drone[/no]"}, *({"song_name": f"S{n:03}"} for n in range(1, 50)))
     result = CliRunner().invoke(app, ["predict", str(path), "--model", str(model_path)], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     assert "[red]Drone[/no]" in result.stdout
