@@ -30,7 +30,6 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import RobustScaler
 from threadpoolctl import threadpool_limits
 
-from ml.boosting import boosted_probabilities
 from ml.dataset import ModelError
 from ml.features import Audio, PiecewiseLinear, Titles
 
@@ -122,17 +121,17 @@ def study_forest(features: str, seed: int) -> Pipeline:
 def forest(features: str, seed: int) -> Pipeline:
     """Extremely randomised trees (Geurts et al. 2006) of at most 1,000 leaves."""
     trees = ExtraTreesClassifier(max_leaf_nodes=1_000, max_features=12, random_state=seed)
-    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(trees, most=100))
+    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(trees, budget=2_600, most=100))
 
 
 @register
 def lightgbm(features: str, seed: int) -> Pipeline:
-    """Gradient boosting; a strong L2 penalty, for genres of few tracks."""
+    """Gradient boosting; a strong L2 penalty, for genres of few tracks; few and small trees, since each is scored."""
     boosting = LGBMClassifier(
-        learning_rate=0.15, num_leaves=31, reg_lambda=10, colsample_bytree=0.5,
+        learning_rate=0.25, num_leaves=15, reg_lambda=10, colsample_bytree=0.5,
         random_state=seed, deterministic=True, force_row_wise=True, verbose=-1,
     )  # fmt: skip
-    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(boosting, most=45))
+    return make_pipeline(_inputs(features, tempo_features=True), Budgeted(boosting, budget=1_300, most=45))
 
 
 @register
@@ -149,32 +148,33 @@ def ensemble(features: str, seed: int) -> "Pool":
 
 
 class Budgeted(ClassifierMixin, BaseEstimator):
-    """`estimator` with `n_estimators` = 2,600 / genres, but at most `most`.
+    """`estimator` with `n_estimators` = `budget` / genres, but at most `most`.
 
     A round of boosting is a tree for every genre, and a leaf of a forest a share of every genre: so time, memory and
-    the model's size grow with tracks or with genres, not with both. Under 50,000 tracks it is one thread's work:
-    threads that wait for each other cost more than they help.
+    the model's size grow with tracks or with genres, not with both. Few tracks are one thread's work: threads that wait
+    for each other cost more than they help.
     """
 
-    BUDGET = 2_600
-    FEW = 50_000
+    FEW_TO_FIT, FEW_TO_SCORE = 50_000, 1_000
 
-    def __init__(self, estimator: BaseEstimator, most: int) -> None:
+    def __init__(self, estimator: BaseEstimator, budget: int, most: int) -> None:
         self.estimator = estimator
+        self.budget = budget
         self.most = most
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Fit as many trees or rounds as the genres of `y` leave room for."""
         self.classes_ = np.unique(y)
-        count = max(1, min(self.most, self.BUDGET // len(self.classes_)))
-        threads = THREADS if len(X) >= self.FEW else 1
+        count = max(1, min(self.most, self.budget // len(self.classes_)))
+        threads = THREADS if len(X) >= self.FEW_TO_FIT else 1
         self.estimator_ = clone(self.estimator).set_params(n_estimators=count, n_jobs=threads).fit(X, y)
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
         if isinstance(self.estimator_, LGBMClassifier):
-            return boosted_probabilities(self.estimator_, X)
+            threads = THREADS if len(X) >= self.FEW_TO_SCORE else 1
+            return np.asarray(self.estimator_.predict_proba(X, num_threads=threads))
         return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -191,7 +191,7 @@ class Nets(ClassifierMixin, BaseEstimator):
 
     CHUNK = 50_000
 
-    def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 128, seed: int = 538) -> None:
+    def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 256, seed: int = 538) -> None:
         self.nets = nets
         self.hidden = hidden
         self.epochs = epochs
@@ -211,7 +211,10 @@ class Nets(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(seed)
         pieces = -(-len(X) // self.CHUNK)
         batch = min(self.batch, len(X) // pieces, max(8, len(X) // 50))
-        net = MLPClassifier(hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, random_state=seed)
+        net = MLPClassifier(
+            hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, learning_rate_init=0.002,
+            random_state=seed,
+        )  # fmt: skip
         for _ in range(self.epochs):
             for rows in np.array_split(rng.permutation(len(X)), pieces):
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))

@@ -69,6 +69,27 @@ def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def what_failed(target: Path) -> str | None:
+    """What went wrong in the dbt command that wrote to `target`, in a sentence; None where dbt did not come so far."""
+    results = target / "run_results.json"
+    if not results.exists():
+        return None
+    found = json.loads(results.read_text(encoding="utf-8"))["results"]
+    failed = [result for result in found if result["status"] in ("error", "fail", "runtime error")]
+    if not failed:
+        return None
+    named = [
+        f"{result['unique_id'].split('.')[2]} ({' '.join((result['message'] or result['status']).split())[:200]})"
+        for result in failed[:3]
+    ]
+    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return (
+        f"dbt: {len(failed)} of {len(found)} models and tests failed: {', '.join(named)}{more}. What depends on them "
+        f"was not made, and the published copy stays as it is. The rows that a test found: its SQL in {target}, or run "
+        "`dbt build` by hand."
+    )
+
+
 def newest_source() -> float:
     """When a file of the dbt project was last changed, in seconds since 1970."""
     sources = [ROOT / "dbt_project.yml", ROOT / "profiles.yml", *(ROOT / "dbt_project").rglob("*")]

@@ -92,20 +92,15 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        from extract.crawl import CrawlSuspended
-        from extract.dumps import DumpError
-        from extract.fetch import FetchError
-        from extract.settings import CrawlError
-        from ml.dataset import ModelError
+        from orchestration.failures import is_suspended, sentence
 
-        if isinstance(error, CrawlSuspended):
-            errors.print(f"[yellow bold]Suspended:[/] {error}", highlight=False, soft_wrap=True)
-            raise typer.Exit(SUSPENDED) from error
-        plain = (CrawlError, DumpError, FetchError, landing.UnknownDataset, warehouse.WarehouseError, ModelError)
-        if isinstance(error, plain):
-            errors.print(f"[red bold]Error:[/] {error}", highlight=False, soft_wrap=True)
-            raise typer.Exit(1) from error
-        raise
+        words = sentence(error)
+        if words is None:
+            raise
+        suspended = is_suspended(error)
+        label = "[yellow bold]Suspended:[/]" if suspended else "[red bold]Error:[/]"
+        errors.print(f"{label} {escape(words)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(SUSPENDED if suspended else 1) from error
 
 
 Source = Annotated[
@@ -189,7 +184,7 @@ def run(
     log = Path("logs/run.log")
     log.parent.mkdir(exist_ok=True)
     with _plain_errors(), _screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
-        job = definitions(progress).resolve_implicit_global_asset_job_def()
+        job = definitions(progress).resolve_job_def("everything")
         with dg.DagsterInstance.from_config(str(ROOT)) as instance:
             result = job.execute_in_process(
                 instance=instance,

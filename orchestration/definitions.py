@@ -5,6 +5,7 @@ import logging
 import dagster as dg
 
 from extract.progress import Progress
+from orchestration import jobs
 from orchestration.assets import extract, model, report, warehouse
 from orchestration.resources import dbt_resource, point_dbt_at, warehouse_resource
 
@@ -26,6 +27,9 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
             *model.ASSETS,
             *report.ASSETS,
         ],
+        jobs=jobs.JOBS,
+        schedules=jobs.SCHEDULES,
+        sensors=jobs.SENSORS,
         resources={"warehouse": files, "dbt": dbt_resource(), "progress": progress},
         # One process for all steps: DuckDB has a single writer, and each further process costs seconds to start.
         executor=dg.in_process_executor,

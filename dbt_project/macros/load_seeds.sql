@@ -1,10 +1,10 @@
 {#-
-    `dbt run` alone works too: dbt itself loads seeds in `dbt seed` and `dbt build` only, and the models need ours.
-    Runs before every `dbt run`, right after require_raw_documents.
+    The models need our seeds, and dbt itself loads them in `dbt seed` and in a `dbt build` of everything only: so that
+    `dbt run`, and a build of the models alone, work too. Runs before both, right after require_raw_documents.
 -#}
 {% macro load_seeds() %}
-    {% if execute and flags.WHICH == 'run' %}
-        {% for seed in graph.nodes.values() if seed.resource_type == 'seed' and seed.package_name == project_name %}
+    {% if execute and flags.WHICH in ('run', 'build') and writes_relations() %}
+        {% for id, seed in graph.nodes.items() if seed.resource_type == 'seed' and id not in selected_resources %}
             {{ adapter.dispatch('load_seed')(seed) }};
         {% endfor %}
     {% endif %}

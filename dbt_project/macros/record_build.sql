@@ -38,9 +38,12 @@
             {%- do wrong.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- set left = {'test': 0, 'model': 0, 'seed': 0} -%}
+    {#- Seeds count for nothing here: each command loads those that have changed (load_seeds) before anything else. -#}
+    {%- set left = {'test': 0, 'model': 0} -%}
     {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done -%}
-        {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
+        {%- if not (node.attached_node or '').startswith('seed.') -%}
+            {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- set problems = (wrong[:5] | join(', ') | replace("'", '')) ~ (' and ' ~ (wrong | length - 5) ~ ' more' if wrong | length > 5) -%}
     {%- if flags.WHICH == 'test' -%}
@@ -54,7 +57,7 @@
         {%- endif -%}
     {%- else -%}
         update intermediate.last_build set
-            is_complete = {{ not left.model and (not left.seed or flags.WHICH == 'run') }},
+            is_complete = {{ not left.model }},
             is_tested = {{ not left.test and not wrong }},
             problems = '{{ problems }}'
     {%- endif -%}

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from extract.progress import Progress
 from extract.sources import CrawlOptions, crawl_options, extract
+from orchestration.checks import DOCUMENT_CHECKS, check_documents
+from orchestration.failures import told_in_a_sentence
+from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
 
 TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
@@ -48,13 +51,17 @@ class ExtractConfig(dg.Config):
 
 @dg.multi_asset(
     specs=[dg.AssetSpec(["raw", table], group_name="extract", kinds={"duckdb"}) for table in TABLES],
-    pool="duckdb",
+    check_specs=DOCUMENT_CHECKS,
 )
 def raw_documents(
     config: ExtractConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Land the source's documents, or what of them has not been landed yet."""
-    extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
+    with told_in_a_sentence():
+        extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
+    with warehouse.connect(read_only=True) as connection:
+        shown = {table: table_metadata(connection, "raw", table) for table in TABLES}
+        checks = list(check_documents(connection, extraction.dataset.name))
     cost: dict[str, dg.MetadataValue] = {}
     if extraction.report:
         cost = {
@@ -68,6 +75,7 @@ def raw_documents(
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={
+                **shown[table],
                 **cost,
                 "dataset": extraction.dataset.name,
                 "source": extraction.dataset.source,
@@ -76,3 +84,4 @@ def raw_documents(
                 "note": extraction.note,
             },
         )
+    yield from checks

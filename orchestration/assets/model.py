@@ -8,15 +8,24 @@ from pydantic import Field
 
 from extract.progress import Progress
 from ml.card import write_card
-from ml.dataset import leaks, load_tracks, split_by_artist
+from ml.dataset import load_tracks, split_by_artist
 from ml.estimators import BASELINE, DEFAULT
 from ml.prediction import load, predict_tracks, published_model_path, record_predictions
 from ml.tables import TABLES
 from ml.training import Run, fit, fit_protocol, record, sample_for_study_forest, save_model
+from orchestration.checks import (
+    MODEL_CHECKS,
+    PREDICTION_CHECKS,
+    STUDY_FOREST,
+    check_model,
+    check_predictions,
+    previously_published,
+)
+from orchestration.failures import told_in_a_sentence
+from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
 
 MODELS = Path("models")
-STUDY_FOREST = "study_forest"
 RUN_TABLES = [table for table in TABLES if table not in ("genre_predictions", "study_figures")]
 """What a training run writes."""
 
@@ -38,106 +47,62 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         kinds={"duckdb", "scikitlearn"},
         description=comment,
         deps=deps,
+        automation_condition=dg.AutomationCondition.eager(),
         metadata={"dagster/column_schema": schema},
     )
 
 
-def _check(name: str, description: str, *, blocking: bool) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(name, asset=["ml", "model_runs"], description=description, blocking=blocking)
-
-
 @dg.multi_asset(
     specs=[_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES],
-    check_specs=[
-        _check(
-            "nothing_on_both_sides",
-            "No credited artist and no identical audio vector is in both parts of the split. Stops publication.",
-            blocking=True,
-        ),
-        _check(
-            "beats_the_majority",
-            "Top-1 and log loss are better than those of the genres' shares on the same split. Stops publication.",
-            blocking=True,
-        ),
-        _check(
-            "beats_the_study_forest", "Log loss is better than the study's forest's on the same split.", blocking=False
-        ),
-    ],
-    pool="duckdb",
-)  # fmt: skip
+    check_specs=MODEL_CHECKS,
+)
 def genre_model(
     config: TrainConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Fit the model, the majority class and the study's forest on the same split; score all on held-out artists."""
-    with warehouse.connect(read_only=True) as connection:
-        tracks = load_tracks(connection)
-    split = split_by_artist(tracks, seed=config.seed)
     runs: dict[str, Run] = {}
     names = list(dict.fromkeys((BASELINE, STUDY_FOREST, config.model)))
-    for done, name in enumerate(names):
-        progress("train and evaluate", done, len(names))
-        is_chosen = name == config.model
-        part = sample_for_study_forest(tracks, split, seed=config.seed) if name == STUDY_FOREST else split
-        features = config.features if is_chosen else "audio"
-        runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=part, explain=is_chosen)
-    run, others = runs.pop(config.model), list(runs.values())
-    path = save_model(run, MODELS)
-    card = write_card(run, path, beside=others)
-    with warehouse.connect() as connection:
-        for other in others:
-            record(connection, other, None, published=False)
-        record(connection, run, path, published=True)
+    with told_in_a_sentence():
+        with warehouse.connect(read_only=True) as connection:
+            tracks = load_tracks(connection)
+            previous = previously_published(connection, tracks.dataset)
+        split = split_by_artist(tracks, seed=config.seed)
+        for done, name in enumerate(names):
+            progress("train and evaluate", done, len(names))
+            is_chosen = name == config.model
+            part = sample_for_study_forest(tracks, split, seed=config.seed) if name == STUDY_FOREST else split
+            features = config.features if is_chosen else "audio"
+            runs[name] = fit(tracks, model=name, features=features, seed=config.seed, split=part, explain=is_chosen)
+        run, others = runs.pop(config.model), list(runs.values())
+        checks = list(check_model(run, runs, tracks, split, previous))
+        # A run that must not be published leaves the one before it the published one, also in the warehouse.
+        is_fit = all(check.passed for check in checks if check.severity == dg.AssetCheckSeverity.ERROR)
+        path = save_model(run, MODELS)
+        card = write_card(run, path, beside=others)
+        with warehouse.connect() as connection:
+            for other in others:
+                record(connection, other, None, published=False)
+            record(connection, run, path, published=is_fit)
+            shown = {table: table_metadata(connection, "ml", table) for table in RUN_TABLES}
     progress("train and evaluate", len(names), len(names))
-    written = {
-        "genre_scores": len(run.genre_scores),
-        "confusions": len(run.confusions),
-        "runner_ups": len(run.runner_ups),
-        "calibration": len(run.calibration),
-        "feature_importances": len(run.feature_importances),
-        "surprises": len(run.surprises),
-        "genres_left_out": len(run.left_out),
+    figures = {
+        "run": run.run_id,
+        "synthetic": tracks.is_synthetic,
+        "held-out tracks": run.scores.n,
+        "top_1": run.scores.top_1,
+        "top_3": run.scores.top_3,
+        "macro_f1": run.scores.macro_f1,
+        "log_loss": run.scores.log_loss,
+        "ece": run.scores.ece,
+        "fit_seconds": run.fit_seconds,
+        "figures": dg.MetadataValue.md(_figures([run, *others])),
+        "model": dg.MetadataValue.path(str(path.absolute())),
+        "card": dg.MetadataValue.path(str(card.absolute())),
     }
-    yield dg.MaterializeResult(
-        asset_key=["ml", "model_runs"],
-        metadata={
-            "run": run.run_id,
-            "synthetic": tracks.is_synthetic,
-            "held-out tracks": run.scores.n,
-            "top_1": run.scores.top_1,
-            "top_3": run.scores.top_3,
-            "macro_f1": run.scores.macro_f1,
-            "log_loss": run.scores.log_loss,
-            "ece": run.scores.ece,
-            "fit_seconds": run.fit_seconds,
-            "figures": dg.MetadataValue.md(_figures([run, *others])),
-            "model": dg.MetadataValue.path(str(path.absolute())),
-            "card": dg.MetadataValue.path(str(card.absolute())),
-        },
-    )
-    for table, rows in written.items():
-        yield dg.MaterializeResult(asset_key=["ml", table], metadata={"dagster/row_count": rows, "run": run.run_id})
-    yield from _checks(run, runs, leaks(tracks, split))
-
-
-def _checks(run: Run, others: dict[str, Run], found: list[str]) -> Iterator[dg.AssetCheckResult]:
-    key = dg.AssetKey(["ml", "model_runs"])
-    yield dg.AssetCheckResult(
-        passed=not found, asset_key=key, check_name="nothing_on_both_sides",
-        description="; ".join(found) or None, metadata={"held-out tracks": run.scores.n},
-    )  # fmt: skip
-    for name, check in ((BASELINE, "beats_the_majority"), (STUDY_FOREST, "beats_the_study_forest")):
-        other = others.get(name, run)  # the model compared with itself: it was chosen on purpose
-        better = name == run.name or (
-            run.scores.log_loss < other.scores.log_loss and (name != BASELINE or run.scores.top_1 > other.scores.top_1)
-        )
-        yield dg.AssetCheckResult(
-            passed=better, asset_key=key, check_name=check,
-            severity=dg.AssetCheckSeverity.ERROR if name == BASELINE else dg.AssetCheckSeverity.WARN,
-            metadata={
-                "top_1": run.scores.top_1, f"top_1 of {name}": other.scores.top_1,
-                "log_loss": run.scores.log_loss, f"log_loss of {name}": other.scores.log_loss,
-            },
-        )  # fmt: skip
+    for table in RUN_TABLES:
+        own = figures if table == "model_runs" else {"run": run.run_id}
+        yield dg.MaterializeResult(asset_key=["ml", table], metadata=shown[table] | own)
+    yield from checks
 
 
 def _figures(runs: Sequence[Run]) -> str:
@@ -169,24 +134,27 @@ class StudyConfig(dg.Config):
     kinds={"duckdb", "scikitlearn"},
     description=f"{TABLES['study_figures'][0]} Beside them, in ml.model_runs, the same protocols on this dataset.",
     deps=[["ml", "model_runs"]],
-    pool="duckdb",
+    automation_condition=dg.AutomationCondition.eager(),
 )
 def study_protocols(
     config: StudyConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
 ) -> dg.MaterializeResult:
     """Repeat the study's own protocols, which split by row, for comparison with the held-out artists."""
-    with warehouse.connect(read_only=True) as connection:
-        tracks = load_tracks(connection)
     runs = []
-    for done, protocol in enumerate(config.protocols):
-        progress("the study's protocols", done, len(config.protocols))
-        runs += fit_protocol(tracks, protocol, models=config.models or None)
-    with warehouse.connect() as connection:
-        for run in runs:
-            record(connection, run, None, published=False)
+    with told_in_a_sentence():
+        with warehouse.connect(read_only=True) as connection:
+            tracks = load_tracks(connection)
+        for done, protocol in enumerate(config.protocols):
+            progress("the study's protocols", done, len(config.protocols))
+            runs += fit_protocol(tracks, protocol, models=config.models or None)
+        with warehouse.connect() as connection:
+            for run in runs:
+                record(connection, run, None, published=False)
+            shown = table_metadata(connection, "ml", "study_figures")
     progress("the study's protocols", len(config.protocols), len(config.protocols))
     return dg.MaterializeResult(
         metadata={
+            **shown,
             "protocols": ", ".join(config.protocols),
             "figures": dg.MetadataValue.md(_figures(runs)),
             "note": "Split by row, as the study did: artists are on both sides, which flatters these figures.",
@@ -200,19 +168,22 @@ def study_protocols(
     deps=[["ml", "model_runs"]],
     kinds={"duckdb", "scikitlearn"},
     description=TABLES["genre_predictions"][0],
-    pool="duckdb",
+    check_specs=PREDICTION_CHECKS,
+    automation_condition=dg.AutomationCondition.eager(),
 )
 def genre_predictions(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """The five likeliest genres of every clean track, by the run of `ml.model_runs` that is published."""
-    with warehouse.connect(read_only=True) as connection:
-        tracks = load_tracks(connection)
-        model = load(published_model_path(connection))
-        (seed,) = connection.execute("select seed from ml.model_runs where is_published").fetchone() or (None,)
-    held_out = split_by_artist(tracks, seed=seed).is_held_out(len(tracks.frame))
-    predictions = predict_tracks(model, tracks.frame, held_out, progress=progress)
-    with warehouse.connect() as connection:
-        rows = record_predictions(connection, predictions)
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "run": model.run_id})
+    with told_in_a_sentence():
+        with warehouse.connect(read_only=True) as connection:
+            tracks = load_tracks(connection)
+            model = load(published_model_path(connection))
+            (seed,) = connection.execute("select seed from ml.model_runs where is_published").fetchone() or (None,)
+        held_out = split_by_artist(tracks, seed=seed).is_held_out(len(tracks.frame))
+        predictions = predict_tracks(model, tracks.frame, held_out, progress=progress)
+        with warehouse.connect() as connection:
+            record_predictions(connection, predictions)
+            shown, check = table_metadata(connection, "ml", "genre_predictions"), check_predictions(connection)
+    return dg.MaterializeResult(metadata=shown | {"run": model.run_id}, check_results=[check])
 
 
 ASSETS = [genre_model, study_protocols, genre_predictions]

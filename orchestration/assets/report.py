@@ -8,6 +8,8 @@ from extract.exports import export
 from extract.progress import Progress
 from ml.report import build_report
 from orchestration.assets.warehouse import dbt_models
+from orchestration.checks import PUBLISHED_CHECKS, check_published
+from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse, write_documentation
 
 REPORTS = Path("reports")
@@ -22,25 +24,42 @@ REPORTS = Path("reports")
         ["ml", "study_figures"],
     ],
     kinds={"duckdb"},
-    pool="duckdb",
+    check_specs=PUBLISHED_CHECKS,
+    automation_condition=dg.AutomationCondition.eager(),
 )
 def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """The copy that readers open: replaced at once, when everything before it was built and tested."""
     progress("publishing", 0, None)
-    size = warehouse.publish()
-    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(warehouse.published_path), "bytes": size})
+    with told_in_a_sentence():
+        size = warehouse.publish()
+        with warehouse.connect(read_only=True) as connection:
+            check = check_published(connection, Path(warehouse.published_path))
+    return dg.MaterializeResult(
+        metadata={"path": dg.MetadataValue.path(warehouse.published_path), "bytes": size}, check_results=[check]
+    )
 
 
-@dg.asset(key=["report", "page"], group_name="report", deps=[published_database], kinds={"html"})
+@dg.asset(
+    key=["report", "page"],
+    group_name="report",
+    deps=[published_database],
+    automation_condition=dg.AutomationCondition.eager(),
+    kinds={"html"},
+)
 def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """reports/index.html: the answer in charts, from the published copy alone."""
     progress("report", 0, None)
-    with warehouse.connect_published() as connection:
+    with told_in_a_sentence(), warehouse.connect_published() as connection:
         result = build_report(connection, REPORTS)
+    page = result.path.absolute().as_uri()
+    charts = [
+        dg.TableRecord({"chart": result.titles[key], "tracks": result.tracks[key], "link": f"{page}#{key}"})
+        for key in result.charts
+    ]
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(result.path.absolute())),
-            "charts": len(result.charts),
+            "charts": dg.MetadataValue.table(charts),
             "missing": "\n".join(result.missing) or "nothing",
         }
     )
@@ -51,19 +70,26 @@ def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> d
     group_name="report",
     deps=[key for key in dbt_models.keys if key.path[0] == "marts"],
     kinds={"html"},
-    pool="duckdb",
+    automation_condition=dg.AutomationCondition.eager(),
 )
 def documentation(progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """reports/warehouse.html: every table, column, test and the lineage, as dbt documents them."""
     progress("documentation", 0, None)
-    page = write_documentation(REPORTS / "warehouse.html")
+    with told_in_a_sentence():
+        page = write_documentation(REPORTS / "warehouse.html")
     return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(page.absolute()))})
 
 
-@dg.asset(key=["report", "exports"], group_name="report", deps=[published_database], kinds={"csv", "parquet"})
+@dg.asset(
+    key=["report", "exports"],
+    group_name="report",
+    deps=[published_database],
+    automation_condition=dg.AutomationCondition.eager(),
+    kinds={"csv", "parquet"},
+)
 def exports(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """exports/<dataset>/: the two CSVs of the study's notebooks, and each mart as Parquet."""
-    with warehouse.connect_published() as connection:
+    with told_in_a_sentence(), warehouse.connect_published() as connection:
         written = export(connection, progress=progress)
     return dg.MaterializeResult(
         metadata={

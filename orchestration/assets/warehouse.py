@@ -5,9 +5,14 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from extract.progress import Progress
-from orchestration.resources import dbt_project, prepare_manifest
+from extract.warehouse import WarehouseError
+from orchestration.builds import what_failed
+from orchestration.failures import told_in_a_sentence
+from orchestration.metadata import table_metadata
+from orchestration.resources import Warehouse, dbt_project, prepare_manifest
 
 prepare_manifest()
 
@@ -21,19 +26,51 @@ class Translator(DagsterDbtTranslator):
             return "extract"
         return dbt_resource_props["fqn"][1] if dbt_resource_props["resource_type"] == "model" else "intermediate"
 
+    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:
+        """Built anew when what it is made from was. Seeds are loaded by each dbt command, where they have changed."""
+        if dbt_resource_props["resource_type"] == "seed":
+            return None
+        return dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+
+    def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
+        """A test of raw documents is run when they were landed: without it no build counts as tested."""
+        spec = super().get_asset_check_spec(*args, **kwargs)
+        is_raw = spec is not None and spec.asset_key.path[0] == "raw"
+        return (
+            spec._replace(automation_condition=dg.AutomationCondition.any_deps_updated()) if spec and is_raw else spec
+        )
+
 
 @dbt_assets(
     manifest=dbt_project.manifest_path,
     project=dbt_project,
     dagster_dbt_translator=Translator(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
-    pool="duckdb",
 )
 def dbt_models(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
 ) -> Iterator[Any]:
     """Build and test every layer. A test that fails stops what lies below it, publication among it."""
     progress("dbt build", 0, None)
-    # Without fetch_row_counts: that opens the database a second time while dbt holds it.
-    for done, event in enumerate(dbt.cli(["build"], context=context).stream(), start=1):
-        progress("dbt build", done, None)
-        yield event
+    build = dbt.cli(["build"], context=context)
+    events, failure = [], None
+    try:
+        for done, event in enumerate(build.stream(), start=1):
+            progress("dbt build", done, None)
+            events.append(event)
+    except DagsterDbtCliRuntimeError as error:
+        failure = error
+    # Only now, though so nobody sees a model become green before: while dbt holds the database nobody else can look.
+    if events:
+        with warehouse.connect(read_only=True) as connection:
+            tables = {
+                dg.AssetKey(found).to_python_identifier(): found
+                for found in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            }
+            for event in events:
+                if isinstance(event, dg.Output) and event.output_name in tables:
+                    shown = table_metadata(connection, *tables[event.output_name])
+                    context.add_output_metadata(shown, event.output_name)
+                yield event
+    if failure:
+        with told_in_a_sentence():
+            raise WarehouseError(what_failed(build.target_path) or str(failure.description)) from failure

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import psutil
 
@@ -30,38 +30,59 @@ class Usage(NamedTuple):
     peak: int
 
 
-def run(command: Sequence[str | Path], **environment: str) -> Usage:
-    """Run the command in the project's root and measure it. Raises `SystemExit` with its output where it fails.
+class PeakOfTree:
+    """The most memory (RSS, bytes) that a process and its children hold together while the block runs.
 
-    The tree's memory is sampled every 20 ms; pages that processes share are counted in each. No less is returned than
-    what the kernel says of the largest process.
+    Sampled every 20 ms; pages that processes share are counted in each. No less is given than the peak that the kernel
+    keeps of the largest process (where there is /proc). Not ru_maxrss: a child begins with that of the process which
+    started it.
     """
-    peak = 0
+
+    def __init__(self, pid: int) -> None:
+        self.bytes = 0
+        self._parent = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            with suppress(psutil.Error):  # a child that is gone meanwhile
+                tree = [self._parent, *self._parent.children(recursive=True)]
+                self.bytes = max(self.bytes, sum(member.memory_info().rss for member in tree), *map(kept_peak, tree))
+
+
+def run(command: Sequence[str | Path], **environment: str) -> Usage:
+    """Run the command in the project's root and measure it. Raises `SystemExit` with its output where it fails."""
     started = perf_counter()
-    with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        ended = threading.Event()
-
-        def watch() -> None:
-            nonlocal peak
-            parent = psutil.Process(process.pid)
-            while not ended.wait(0.02):
-                with suppress(psutil.Error):  # a child that is gone meanwhile
-                    tree = [parent, *parent.children(recursive=True)]
-                    peak = max(peak, sum(member.memory_info().rss for member in tree))
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
+    with (
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+        PeakOfTree(process.pid) as peak,
+    ):
         output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         seconds = perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        ended.set()
-        watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{output}")
-    return Usage(seconds, max(peak, usage.ru_maxrss * 1024))
+    return Usage(seconds, peak.bytes)
+
+
+def kept_peak(process: psutil.Process) -> int:
+    """The most memory (RSS, bytes) that the process has held since its program began; 0 where the system keeps none."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def dbt(warehouse: Path, *arguments: str, **environment: str) -> Usage:

@@ -5,13 +5,12 @@ names and more than fit without a search.
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from ml.charts import CHARTS
 from ml.dataset import split_by_artist
@@ -26,10 +25,6 @@ HOSTILE = "</script><img src=x onerror=document.title='bad'>R&B"
 GENRES = [HOSTILE, "1999", *(f"Genre {letter}" for letter in "ABCDEFGHIJKLM"), "Zydeco"]
 AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
-LAUNCH = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +41,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = build_report(connection, folder)
     assert result.missing == []
     return result.path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=LAUNCH)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

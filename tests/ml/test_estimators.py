@@ -177,7 +177,11 @@ def test_many_genres_get_fewer_trees() -> None:
     """Guards against memory and time that grow with tracks times genres."""
     rng = np.random.default_rng(1)
     trees = [
-        len(Budgeted(ExtraTreesClassifier(max_leaf_nodes=4), most=30).fit(rng.normal(size=(400, 2)), y).estimator_)
+        len(
+            Budgeted(ExtraTreesClassifier(max_leaf_nodes=4), budget=2_600, most=30)
+            .fit(rng.normal(size=(400, 2)), y)
+            .estimator_
+        )
         for y in (np.arange(400) % 2, np.arange(400) % 200)
     ]
     assert trees == [30, 13]

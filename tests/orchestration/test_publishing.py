@@ -1,14 +1,21 @@
 """The published copy is replaced when every mart was built and tested, and stays as it is when a test failed."""
 
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from extract import landing, warehouse
@@ -16,27 +23,51 @@ from extract.dumps import import_dump
 from extract.landing import Dataset
 from extract.progress import ignore
 from extract.warehouse import WarehouseError
+from ml.dataset import Split, Tracks, split_by_artist
+from ml.estimators import ESTIMATORS
+from ml.features import Audio
 from orchestration.builds import require_tested_build
 from orchestration.cli import app
+from tests.conftest import ROOT
 
 # dagster-dbt uses what dagster is about to rename.
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
 same_worker = pytest.mark.xdist_group("publishing")
 
 
-def run_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Build, test and publish as the graph does, without the model; whether it went well."""
+EVERYTHING_BELOW = ("staging", "intermediate", "marts", "ml", "report")
+
+
+def run_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *groups: str, model: str = "lightgbm"
+) -> dg.ExecuteInProcessResult:
+    """Materialise the groups in `folder`, as one run."""
     from orchestration.definitions import definitions
 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WAREHOUSE_PATH", "warehouse.duckdb")
     monkeypatch.setenv("PUBLISHED_PATH", "published.duckdb")
-    job = definitions(ignore).resolve_implicit_global_asset_job_def()
-    from orchestration.assets.warehouse import dbt_models
-
-    keys = [*dbt_models.keys, dg.AssetKey(["report", "published_database"])]
+    defined = definitions(ignore)
+    graph = defined.resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
-        return job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False).success
+        return defined.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance,
+            asset_selection=[key for key in graph.executable_asset_keys if graph.get(key).group_name in groups],
+            run_config={"ops": {"genre_model": {"config": {"model": model}}}} if "ml" in groups else {},
+            raise_on_error=False,
+        )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What people look at."""
+    return {name: (folder / name).read_bytes() for name in ("published.duckdb", "reports/index.html")}
+
+
+def told(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step of a run says of its failure."""
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    return str(failure.user_failure_data.description)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +77,7 @@ def built(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     import_dump(songs_csv, folder / "warehouse.duckdb", name="songs")
     with pytest.MonkeyPatch.context() as monkeypatch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "AssetExecutionContext")
-        assert run_in(folder, monkeypatch)
+        assert run_in(folder, monkeypatch, *EVERYTHING_BELOW).success
         yield folder
 
 
@@ -63,16 +94,88 @@ def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @same_worker
 def test_a_failing_dbt_test_keeps_the_last_good_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against asset checks that fail while the assets below them are made all the same."""
-    good = (folder / "published.duckdb").read_bytes()
+    good = files(folder)
     with warehouse.connect(folder / "warehouse.duckdb") as connection:
         impossible = {"endpoint": "search", "attempts": 0, "waited_seconds": 0.0, "elapsed_seconds": 0.0}
         landing.land(connection, Dataset("songs", "x"), {"requests": landing.rows("requests", [impossible])})
-    assert not run_in(folder, monkeypatch)
-    assert (folder / "published.duckdb").read_bytes() == good
+    result = run_in(folder, monkeypatch, *EVERYTHING_BELOW)
+    assert not result.success
+    assert "source_in_range_raw_requests_attempts__1 (Got 1 result" in told(result)
+    assert "the published copy stays as it is" in told(result)
+    assert files(folder) == good
     by_hand = CliRunner().invoke(app, ["publish"])
     assert by_hand.exit_code == 1
     assert "did not build every model: source_in_range_raw_requests_attempts__1 (fail). The pub" in by_hand.stderr
-    assert (folder / "published.duckdb").read_bytes() == good
+    assert files(folder) == good
+
+
+@same_worker
+def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path: Path) -> None:
+    """Guards against a change of the SQL that lets silence through, and a failure that is told in a traceback."""
+    good = files(folder)
+    project = tmp_path / "project"
+    for package in ("extract", "ml", "orchestration", "dbt_project"):
+        shutil.copytree(ROOT / package, project / package)
+    for name in ("dbt_project.yml", "profiles.yml", "dagster.yaml"):
+        shutil.copyfile(ROOT / name, project / name)
+    rule = project / "dbt_project/models/intermediate/int_listings_marked_invalid_tempo_or_time_signature.sql"
+    broken = rule.read_text().replace("tempo < 10", "tempo < -10")
+    assert broken != rule.read_text()
+    rule.write_text(broken)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "run", "--input", "auto", "--model", "lightgbm"],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(project)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "models and tests failed" in done.stderr
+    assert "tempo" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert files(folder) == good
+
+
+@same_worker
+def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against figures that only look held out: one artist on both sides is enough."""
+    good = files(folder)
+
+    def leaking(tracks: Tracks, *, seed: int = 538) -> Split:
+        split = split_by_artist(tracks, seed=seed)
+        return replace(split, train=np.append(split.train, split.test[0]))
+
+    monkeypatch.setattr("orchestration.assets.model.split_by_artist", leaking)
+    result = run_in(folder, monkeypatch, "ml", "report")
+    assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == [
+        "nothing_on_both_sides"
+    ]
+    assert not result.success
+    assert files(folder) == good
+
+
+@same_worker
+def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a bad model on show, and against one that publishing by hand would put there."""
+    good = files(folder)
+
+    class Worst(DummyClassifier):  # type: ignore[misc]
+        """Gives the rarest genre."""
+
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+            """The shares of the others."""
+            shares = 1 - super().predict_proba(X)
+            return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    monkeypatch.setitem(ESTIMATORS, "worst", lambda _features, _seed: make_pipeline(Audio(), Worst(strategy="prior")))
+    monkeypatch.setattr("ml.training.save", lambda _model, path: path.parent.mkdir(parents=True) or path.touch())
+    result = run_in(folder, monkeypatch, "ml", "report", model="worst")
+    failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
+    assert "beats_the_majority" in failed
+    assert not result.success
+    assert files(folder) == good
+    with warehouse.connect(folder / "warehouse.duckdb", read_only=True) as connection:
+        shown = connection.execute("select model from ml.model_runs where is_published").fetchall()
+    assert shown == [("lightgbm",)]
 
 
 @same_worker
@@ -105,7 +208,7 @@ def test_the_documentation_is_one_page_with_types_and_descriptions(folder: Path)
     page = (folder / "reports" / "warehouse.html").read_text(encoding="utf-8")
     assert "The study's clean table" in page
     assert '"type": "DOUBLE", "index": 1, "name": "danceability", "comment": ' in page
-    assert [path.name for path in (folder / "reports").iterdir()] == ["warehouse.html"]
+    assert not list((folder / "reports").glob("*.unfinished"))
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'cleaning_audit'}}}) }}
 -- Each rule begins with what the one before it left, and the last leaves the clean tracks.
 with audit as (
     select

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rejected_listings'}}}) }}
 -- Nothing is dropped silently: each landed listing is a clean track or a rejected listing, never both, and no other is.
 with outcomes as (
     select

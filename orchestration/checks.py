@@ -1,0 +1,192 @@
+"""What must hold of what an asset made, beside dbt's own tests: the specifications and how they are judged.
+
+Belongs here: the checks, each with the reason why it stops publication or only warns. Not here: the steps that made
+what is checked (assets/), and rules on rows, which are dbt tests.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from ml.dataset import Split, Tracks, leaks
+from ml.estimators import BASELINE
+from ml.training import Run
+
+STUDY_FOREST = "study_forest"
+DRIFT = 0.02
+"""How far top-3 may fall below that of the run before it, of the same dataset, until someone is told."""
+DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
+"""The raw tables whose rows are documents."""
+
+MODEL_RUNS = dg.AssetKey(["ml", "model_runs"])
+PREDICTIONS = dg.AssetKey(["ml", "genre_predictions"])
+PUBLISHED = dg.AssetKey(["report", "published_database"])
+
+DOCUMENT_CHECKS = [
+    dg.AssetCheckSpec(
+        "documents_parse",
+        asset=["raw", table],
+        description="Every payload of the active dataset is a JSON object. Warns: one that is not is kept, and becomes "
+        "a row of marts.rejected_listings.",
+    )
+    for table in DOCUMENTS
+]
+MODEL_CHECKS = [
+    dg.AssetCheckSpec(
+        "nothing_on_both_sides",
+        asset=MODEL_RUNS,
+        description="No credited artist and no identical audio vector is in both parts of the split. Stops publication.",
+        blocking=True,
+    ),
+    dg.AssetCheckSpec(
+        "beats_the_majority",
+        asset=MODEL_RUNS,
+        description="Top-1 and log loss are better than those of the genres' shares on the same split. Stops "
+        "publication.",
+        blocking=True,
+    ),
+    dg.AssetCheckSpec(
+        "beats_the_study_forest",
+        asset=MODEL_RUNS,
+        description="Log loss is better than the study's forest's on the same split. Warns.",
+    ),
+    dg.AssetCheckSpec(
+        "keeps_its_score",
+        asset=MODEL_RUNS,
+        description=f"Top-3 is no more than {DRIFT} below that of the run published before, of the same dataset. Warns.",
+    ),
+]
+PREDICTION_CHECKS = [
+    dg.AssetCheckSpec(
+        "every_clean_track",
+        asset=PREDICTIONS,
+        description="Each clean track has a first guess, and nothing else has one. Stops publication.",
+        blocking=True,
+    )
+]
+PUBLISHED_CHECKS = [
+    dg.AssetCheckSpec(
+        "equals_the_warehouse",
+        asset=PUBLISHED,
+        description="Each table of the published copy has the rows of the warehouse's. Stops the report and exports.",
+        blocking=True,
+    )
+]
+
+
+def check_documents(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iterator[dg.AssetCheckResult]:
+    """A result for each table of documents: how many of the dataset's are no JSON object."""
+    for table in DOCUMENTS:
+        landed, unreadable = connection.execute(
+            f"""
+            select count(*), count(*) filter (
+                payload is null or not coalesce(json_valid(payload), false) or json_type(payload) != 'OBJECT'
+            )
+            from raw.{table} where dataset = ?
+            """,
+            [dataset],
+        ).fetchone() or (0, 0)
+        yield dg.AssetCheckResult(
+            passed=not unreadable,
+            asset_key=["raw", table],
+            check_name="documents_parse",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"documents": landed, "no JSON object": unreadable},
+        )
+
+
+def check_model(
+    run: Run, others: Mapping[str, Run], tracks: Tracks, split: Split, previous: tuple[str, float] | None
+) -> Iterator[dg.AssetCheckResult]:
+    """The results for a run and those of `others` on the same split; `previous` is a run_id and its top-3."""
+    found = leaks(tracks, split)
+    yield _of_model(
+        "nothing_on_both_sides", not found, {"held-out tracks": run.scores.n}, said="; ".join(found) or None
+    )
+    for name, check in ((BASELINE, "beats_the_majority"), (STUDY_FOREST, "beats_the_study_forest")):
+        other = others.get(name, run)  # the model compared with itself: it was chosen on purpose
+        better = name == run.name or (
+            run.scores.log_loss < other.scores.log_loss and (name != BASELINE or run.scores.top_1 > other.scores.top_1)
+        )
+        figures = {
+            "top_1": run.scores.top_1, f"top_1 of {name}": other.scores.top_1,
+            "log_loss": run.scores.log_loss, f"log_loss of {name}": other.scores.log_loss,
+        }  # fmt: skip
+        yield _of_model(check, better, figures, warns=name != BASELINE)
+    run_id, top_3 = previous or ("none", run.scores.top_3)
+    yield _of_model(
+        "keeps_its_score",
+        run.scores.top_3 >= top_3 - DRIFT,
+        {"top_3": run.scores.top_3, "top_3 before": top_3, "run before": run_id},
+        warns=True,
+    )
+
+
+def _of_model(
+    name: str, passed: bool, metadata: dict[str, Any], *, said: str | None = None, warns: bool = False
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed, asset_key=MODEL_RUNS, check_name=name, description=said, metadata=metadata,
+        severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+    )  # fmt: skip
+
+
+def previously_published(connection: duckdb.DuckDBPyConnection, dataset: str) -> tuple[str, float] | None:
+    """The run_id and top-3 of the published run of the dataset, where there is one."""
+    try:
+        found = connection.execute(
+            "select run_id, top_3 from ml.model_runs where is_published and dataset = ?", [dataset]
+        ).fetchone()
+    except duckdb.CatalogException:  # the first run
+        return None
+    return (found[0], found[1]) if found else None
+
+
+def check_predictions(connection: duckdb.DuckDBPyConnection) -> dg.AssetCheckResult:
+    """Compares the tracks that have a first guess with marts.clean_tracks."""
+    without, unknown = connection.execute(
+        """
+        select count(*) filter (guess.spotify_track_id is null), count(*) filter (track.spotify_track_id is null)
+        from marts.clean_tracks as track
+        full join (select spotify_track_id from ml.genre_predictions where rank = 1) as guess
+            on track.spotify_track_id = guess.spotify_track_id
+        """
+    ).fetchone() or (0, 0)
+    return dg.AssetCheckResult(
+        passed=not (without or unknown),
+        asset_key=PREDICTIONS,
+        check_name="every_clean_track",
+        metadata={"clean tracks without a guess": without, "guesses of no clean track": unknown},
+    )
+
+
+def check_published(connection: duckdb.DuckDBPyConnection, published: Path) -> dg.AssetCheckResult:
+    """Compares every table of the warehouse with that of the copy at `published`: its rows, in any order."""
+    connection.execute(f"attach '{str(published).replace(chr(39), chr(39) * 2)}' as published_copy (read_only)")
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = current_database() and not internal"
+    ).fetchall()
+    different = []
+    for schema, table in tables:
+        digests = []
+        for database in (None, "published_copy"):
+            relation = ".".join(f'"{part}"' for part in (database, schema, table) if part)
+            try:
+                digests.append(
+                    connection.execute(f"select count(*), sum(hash(listed)) from {relation} as listed").fetchone()
+                )
+            except duckdb.CatalogException:
+                digests.append(None)
+        if digests[0] != digests[1]:
+            different.append(f"{schema}.{table}")
+    connection.execute("detach published_copy")
+    return dg.AssetCheckResult(
+        passed=not different,
+        asset_key=PUBLISHED,
+        check_name="equals_the_warehouse",
+        description=f"They differ: {', '.join(different)}." if different else None,
+        metadata={"tables compared": len(tables)},
+    )

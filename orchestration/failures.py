@@ -1,0 +1,62 @@
+"""How a failure is told: the cause in a sentence with what to do, in the console and in Dagster's interface alike.
+
+Belongs here: which errors are a user's to mend, and their way into Dagster. Not here: the sentences, which those who
+raise them write. Dagster is imported where it is needed: the console script should start without it.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from extract.crawl import CrawlSuspended
+from extract.dumps import DumpError
+from extract.fetch import FetchError
+from extract.landing import UnknownDataset
+from extract.settings import CrawlError
+from extract.warehouse import WarehouseError
+from ml.dataset import ModelError
+
+USER_ERRORS = (CrawlError, DumpError, FetchError, UnknownDataset, WarehouseError, ModelError)
+"""What a user can cause, and mend: its message is all that need be read."""
+
+
+def sentence(error: BaseException | None) -> str | None:
+    """What to tell a user of `error`, or None where it is a fault of the program, whose traceback is wanted.
+
+    A failure of Dagster's is as good as what it was made from.
+    """
+    if error is None:
+        return None
+    if isinstance(error, USER_ERRORS):
+        return str(error)
+    no_space = getattr(error, "errno", None) == errno.ENOSPC
+    if no_space or (isinstance(error, duckdb.Error | OSError) and "No space left on device" in str(error)):
+        return (
+            f"The disk is full ({error}). What was landed and published before is as it was. Free some space, then run "
+            "the same again."
+        )
+    return sentence(error.__cause__)
+
+
+def is_suspended(error: BaseException | None) -> bool:
+    """Whether `error` is, or comes from, a crawl that stopped in good order and goes on later."""
+    return error is not None and (isinstance(error, CrawlSuspended) or is_suspended(error.__cause__))
+
+
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """Within a step: an error that a user can mend becomes a `dagster.Failure` whose description is the sentence.
+
+    Dagster shows the description above the traceback, and does not try the step again.
+    """
+    try:
+        yield
+    except Exception as error:
+        words = sentence(error)
+        if words is None:
+            raise
+        import dagster as dg
+
+        raise dg.Failure(description=words, allow_retries=False) from error

@@ -1,0 +1,117 @@
+"""What runs, and when: the jobs, the weekly refresh, the drop folder, and what follows by itself.
+
+Belongs here: which assets make a job, and what starts one. Not here: the assets (assets/), and what they do.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.assets.extract import TABLES, ExtractConfig
+from orchestration.checks import DOCUMENT_CHECKS
+
+INBOX = Path("data/inbox")
+DUMP = "song_genres/dump"
+"""The tag of a run that imports a dump from the inbox: which file, put there when."""
+
+everything = dg.define_asset_job(
+    "everything", dg.AssetSelection.all(), description="From the documents to the report; all of it anew."
+)
+_landed = dg.AssetSelection.groups("extract")
+_look_landed = dg.AssetSelection.checks(*(spec.key for spec in DOCUMENT_CHECKS))  # the other checks of raw are dbt's
+extract = dg.define_asset_job(
+    "extract", _landed.without_checks() | _look_landed, description="Land documents: those that are missing, or a dump."
+)
+transform = dg.define_asset_job(
+    "transform",
+    dg.AssetSelection.groups("staging", "intermediate", "marts")
+    | (dg.AssetSelection.checks_for_assets(*(["raw", table] for table in TABLES)) - _look_landed),
+    description="Clean the active dataset, and test it: `dbt build`.",
+)
+train = dg.define_asset_job(
+    "train", dg.AssetSelection.groups("ml"), description="Fit, score and publish a model in the warehouse; predict."
+)
+report = dg.define_asset_job(
+    "report",
+    dg.AssetSelection.groups("report"),
+    description="Publish the warehouse where all tests passed, then the report, exports and documentation from it.",
+)
+
+weekly_refresh = dg.ScheduleDefinition(
+    name="weekly_refresh",
+    job=everything,
+    cron_schedule="0 4 * * 1",
+    execution_timezone="UTC",
+    run_config=dg.RunConfig({"raw_documents": ExtractConfig(refresh="popularity")}),
+    description="Mondays at 4:00 UTC: asks the active dataset's source for popularity anew, then everything below it.",
+)
+
+
+@dg.sensor(
+    job=extract,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=f"Imports each dump put into {INBOX}/ once, then moves it to done/, or to failed/ with the reason.",
+)
+def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start a run for each new file that has stopped growing, and put away those whose runs have ended.
+
+    A file is known by when it was put there (its inode's change time), so that the same one, mended or moved back, is
+    tried again. The run's own record says how it ended: nothing is lost where Dagster stops in between.
+    """
+    files = sorted(path for path in INBOX.glob("*") if path.is_file() and not path.name.startswith("."))
+    seen_before = set(json.loads(context.cursor or "[]"))
+    keys = {path: f"{path.name} {path.stat().st_size} {path.stat().st_ctime_ns}" for path in files}
+    for path, key in keys.items():
+        run = next(iter(context.instance.get_runs(dg.RunsFilter(tags={DUMP: key}), limit=1)), None)
+        if run is None:
+            if key in seen_before:  # or else it may still be being written
+                config = dg.RunConfig({"raw_documents": ExtractConfig(source=str(path))})
+                yield dg.RunRequest(run_key=key, run_config=config, tags={DUMP: key})
+        elif run.status == dg.DagsterRunStatus.SUCCESS:
+            _put_away(path, "done")
+        elif run.is_finished:
+            moved = _put_away(path, "failed")
+            moved.with_name(moved.name + ".reason.txt").write_text(
+                f"{_reason(context.instance, run.run_id)}\nRun {run.run_id}. Mend it and put it back into {INBOX}/.\n",
+                encoding="utf-8",
+            )
+    if not files:
+        yield dg.SkipReason(f"There is no file in {INBOX}/.")
+    context.update_cursor(json.dumps(sorted(keys.values())))
+
+
+def _put_away(path: Path, folder: str) -> Path:
+    """Move the file into a folder beside it, under another name where one of its name was there before."""
+    target = path.parent / folder / path.name
+    target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        target = target.with_name(f"{path.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}")
+    return path.rename(target)
+
+
+def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Why the run failed: what its step said, or that the run itself was ended."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        failure = entry.get_dagster_event().step_failure_data
+        if failure.user_failure_data and failure.user_failure_data.description:
+            return str(failure.user_failure_data.description)
+        if failure.error:
+            return str(failure.error.message).strip()
+    return "The run was ended before it was done."
+
+
+automation = dg.AutomationConditionSensorDefinition(
+    "automation",
+    target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    minimum_interval_seconds=30,
+    description="Switched on, whatever follows from documents that were landed is made by itself: clean, train, report.",
+)
+
+JOBS = [everything, extract, transform, train, report]
+SCHEDULES = [weekly_refresh]
+SENSORS = [inbox, automation]

@@ -1,0 +1,40 @@
+"""Tells Dagster whether the process of a run still lives, so that a run whose machine went down does not last for ever.
+
+Belongs here: that question alone. Runs are launched as Dagster does by default. dagster.yaml names this class.
+"""
+
+import dagster as dg
+import psutil
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """Dagster's own launcher for one machine, which does not answer that question: a run that was killed with its
+    server, or in the console script, would be "started" for ever, and every later run would wait for it.
+    """
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Dagster's monitoring asks, and marks a run whose worker failed as failed."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether a process that said it executes the run is alive; one that has said nothing yet is given time."""
+        for entry in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+            if pid is not None and not _is_alive(int(str(pid.value)), since=entry.timestamp):
+                return CheckRunHealthResult(
+                    WorkerStatus.FAILED,
+                    f"The process {pid.value} that executed the run is gone. What it landed is landed; re-execute from "
+                    "failure.",
+                )
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+
+def _is_alive(pid: int, *, since: float) -> bool:
+    """Whether the process that had the number `pid` at the time `since` still runs: numbers are given again."""
+    try:
+        process = psutil.Process(pid)
+        return bool(process.create_time() <= since and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,41 @@
+"""What an asset shows in Dagster's interface of the table that it made.
+
+Belongs here: row counts and previews as metadata. Not here: what the figures of a step are, which its asset says.
+"""
+
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+PREVIEW_ROWS = 5
+LONGEST = 200
+"""Letters shown of a value: a raw document has thousands."""
+
+
+def table_metadata(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, Any]:
+    """The number of rows of a table, its first ones, and whether they are synthetic where the table says so.
+
+    Of a table of several datasets, all are counted. Raises `duckdb.CatalogException` where there is no such table.
+    """
+    relation = f'"{schema}"."{table}"'
+    (rows,) = connection.execute(f"select count(*) from {relation}").fetchone() or (0,)
+    first = connection.execute(f"from {relation} limit {PREVIEW_ROWS}")
+    columns = [column[0] for column in first.description]
+    records = [dg.TableRecord(dict(zip(columns, map(_shown, row), strict=True))) for row in first.fetchall()]
+    metadata: dict[str, Any] = {"dagster/row_count": rows}
+    if records:  # Dagster wants the columns' types for a table without rows
+        metadata["preview"] = dg.MetadataValue.table(records)
+    if "is_synthetic" in columns:
+        (synthetic,) = connection.execute(
+            f"select coalesce(bool_or(is_synthetic), false) from {relation}"
+        ).fetchone() or (False,)
+        metadata["synthetic"] = bool(synthetic)
+    return metadata
+
+
+def _shown(value: object) -> str | int | float | bool:
+    if isinstance(value, bool | int | float):
+        return value
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -1,0 +1,75 @@
+"""`dagster dev` as a user meets it: until the interface answers, and a whole run of the embedded default.
+
+The run is launched through the interface's own GraphQL, in an empty folder: seconds from the launch to the end, the part
+of it that is spent in our steps, and in which; and the most memory of the server, its daemon and the run together.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.cli import STAGES
+from tests.benchmarks.measuring import RUNS, PeakOfTree, gib
+from tests.end_to_end.dev import Dev
+
+STEPS = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run { status creationTime startTime endTime
+  stepStats { stepKey startTime endTime } } } }"""
+
+
+class Measured(NamedTuple):
+    """Seconds until the interface answers; from launch to end; of each step; and bytes."""
+
+    start: float
+    launch_to_end: float
+    steps: dict[str, float]
+    peak: int
+
+
+def measure() -> Measured:
+    """Start, run, stop, in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = perf_counter()
+        dev = Dev(Path(folder))
+        start = perf_counter() - started
+        try:
+            with PeakOfTree(dev.process.pid) as peak:
+                launched = perf_counter()
+                run_id = dev.launch("everything")
+                ended = dev.wait_for_run(run_id)
+                seconds = perf_counter() - launched
+            assert ended["status"] == "SUCCESS", dev.said
+            stats = dev.query(STEPS, id=run_id)["runOrError"]["stepStats"]
+        finally:
+            dev.stop()
+    return Measured(
+        start, seconds, {step["stepKey"]: step["endTime"] - step["startTime"] for step in stats}, peak.bytes
+    )
+
+
+def main() -> None:
+    """Print a row a stage."""
+    runs = [measure() for _ in range(RUNS)]
+    table = Table("", "seconds", "runs", title="dagster dev, and `everything` on the embedded default (synthetic)")
+
+    def row(name: str, values: list[float]) -> None:
+        table.add_row(name, f"{statistics.median(values):.1f}", f"{min(values):.1f} to {max(values):.1f}")
+
+    row("dagster dev: until the interface answers", [run.start for run in runs])
+    row("everything: from the launch to its end", [run.launch_to_end for run in runs])
+    table.add_section()
+    for step, stage in STAGES.items():
+        row(stage, [run.steps[step] for run in runs])
+    row("the rest: Dagster's queue, the run's process, its imports", [
+        run.launch_to_end - sum(run.steps.values()) for run in runs
+    ])  # fmt: skip
+    table.caption = (
+        f"Medians of {RUNS}. Peak memory of server, daemon and run: {gib(max(run.peak for run in runs))}. In the steps, "
+        "dbt's own start and end take about 4 s of `transform and test` and of `document` each."
+    )
+    Console(width=120).print(table)

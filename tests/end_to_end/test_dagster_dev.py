@@ -1,0 +1,92 @@
+"""`dagster dev` as people run it: a real server, real runs, a real browser; stopped and started in the middle of things."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from playwright.sync_api import Browser, expect
+
+from extract import warehouse
+from extract.dumps import import_dump
+from tests.end_to_end.dev import Dev, dagster_dev
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("dagster dev")]
+
+QUICK = {"genre_model": {"config": {"model": "lightgbm"}}}
+CRAWL = {"source": "sandbox", "genres": {"Techno": 40, "Jazz": 40, "Metal": 40}, "requests_per_window": 60}
+
+
+@pytest.fixture(scope="module")
+def project(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the songs landed."""
+    folder = tmp_path_factory.mktemp("dev")
+    import_dump(songs_csv, folder / "data" / "warehouse.duckdb", name="songs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dev(project: Path) -> Iterator[Dev]:
+    with dagster_dev(project) as dev:
+        yield dev
+
+
+def test_it_opens_without_a_warning_of_ours(dev: Dev) -> None:
+    """Guards against definitions that load with complaints, which people learn to overlook."""
+    complaints = [
+        line for line in dev.said.splitlines() if ("Warning" in line or "ERROR" in line) and "site-packages" not in line
+    ]
+    assert complaints == []
+
+
+def test_two_runs_of_everything_at_once_queue_and_are_both_right(dev: Dev) -> None:
+    """Guards against two writers of one DuckDB file."""
+    first, second = (dev.launch("everything", **QUICK) for _ in range(2))
+    ended = [dev.wait_for_run(run) for run in (first, second)]
+    assert [run["status"] for run in ended] == ["SUCCESS", "SUCCESS"]
+    assert ended[1]["startTime"] >= ended[0]["endTime"]
+    with duckdb.connect(str(dev.folder / "data" / "song_genres.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from marts.clean_tracks").fetchall() == [(360,)]
+        assert connection.execute("select count(*) from raw.tracks").fetchall() == [(364,)]
+
+
+def test_in_the_browser_everything_is_made_and_an_asset_shows_what_it_is(dev: Dev, browser: Browser) -> None:
+    """Guards against an interface in which a run cannot be started, or whose assets tell nothing."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{dev.url}/locations/song_genres/jobs/everything")
+    page.get_by_role("button", name="Materialize all").click()
+    page.get_by_role("link", name="View").first.click()
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=240_000)
+    page.goto(f"{dev.url}/assets/marts/clean_tracks")
+    expect(page.get_by_text("The study's clean table").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("dagster/row_count").first).to_be_visible()
+    expect(page.get_by_text("360").first).to_be_visible()
+    page.goto(f"{dev.url}/assets/ml/model_runs?view=checks")
+    expect(page.get_by_text("nothing_on_both_sides").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("beats_the_majority").first).to_be_visible()
+
+
+def test_stopped_and_started_in_the_middle_of_a_crawl_nothing_is_lost_and_nobody_holds_the_database(
+    project: Path,
+) -> None:
+    """Guards against a process that lives on and holds the file, and a run that is "started" for ever."""
+    folder = project
+    with dagster_dev(folder) as dev:
+        crawling = dev.launch("extract", raw_documents={"config": CRAWL})
+        dev.wait_for(lambda: landed(folder) > 0, seconds=120)
+    before = landed(folder)
+    with dagster_dev(folder) as dev:
+        assert dev.wait_for_run(crawling)["status"] in ("FAILURE", "CANCELED", "SUCCESS")
+        again = dev.launch("extract", raw_documents={"config": CRAWL})
+        assert dev.wait_for_run(again)["status"] == "SUCCESS"
+    assert landed(folder) >= before > 0
+    with warehouse.connect(folder / "data" / "warehouse.duckdb") as connection:
+        twice = "select count(*) from (from raw.artists where dataset = 'sandbox' group by artist_id, genre having count(*) > 1 select 1)"
+        assert connection.execute(twice).fetchall() == [(0,)]
+
+
+def landed(folder: Path) -> int:
+    """Documents of the sandbox in the warehouse."""
+    with warehouse.connect(folder / "data" / "warehouse.duckdb") as connection:
+        ((count,),) = connection.execute("select count(*) from raw.artists where dataset = 'sandbox'").fetchall()
+    return int(count)

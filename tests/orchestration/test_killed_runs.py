@@ -1,0 +1,101 @@
+"""A run that is killed in each of its steps in turn, each time re-executed from failure: as if nothing had been."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from extract.warehouse import connect
+from tests.conftest import ROOT
+
+KILLS = [
+    ("importing songs.csv", 1),
+    ("dbt build", 60),
+    ("train and evaluate", 1),
+    ("documentation", 0),
+    ("predict", 1),
+    ("the study's protocols", 0),
+    ("publishing", 0),
+    ("export", 0),
+    ("report", 0),
+]
+"""The stages, as they call themselves, and how far they have come."""
+
+COMPARED = {
+    "marts": "select table_name from duckdb_tables() where schema_name = 'marts'",
+    "ml": "select table_name from duckdb_tables() where schema_name = 'ml' and table_name != 'model_runs'",
+}
+
+
+def run(folder: Path, *arguments: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.orchestration.killed_run", *arguments],
+        cwd=folder,
+        env={"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
+    return done.returncode
+
+
+def tables(folder: Path) -> dict[str, tuple[int, int]]:
+    """Of each compared table of the published copy: its rows and a digest of them, in any order."""
+    with connect(folder / "data" / "song_genres.duckdb", read_only=True) as connection:
+        names = [
+            f"{schema}.{name}" for schema, query in COMPARED.items() for (name,) in connection.execute(query).fetchall()
+        ]
+        return {
+            name: connection.execute(f"select count(*), sum(hash(t)) from {name} as t").fetchone() for name in names
+        }  # type: ignore[misc]
+
+
+@pytest.mark.slow
+def test_killed_in_each_step_and_re_executed_it_ends_as_if_undisturbed(songs_csv: Path, tmp_path: Path) -> None:
+    """Guards against a step that leaves half of its work, and one that is done twice."""
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    for folder in (disturbed, undisturbed):
+        folder.mkdir()
+        shutil.copyfile(songs_csv, folder / "songs.csv")
+    assert run(undisturbed, "", "0") == 0
+
+    parents: list[str] = []
+    for stage, done in KILLS:
+        assert run(disturbed, stage, str(done), *parents) == -signal.SIGKILL, stage
+        with instance_of(disturbed) as instance:
+            (killed,) = instance.get_runs(limit=1)
+            assert killed.status == dg.DagsterRunStatus.STARTED
+            health = instance.run_launcher.check_run_worker_health(killed)
+            assert health.status.value == "FAILED"
+            instance.report_run_failed(killed, health.msg)  # as Dagster's monitoring does
+            parents = [killed.run_id]
+        if KILLS.index((stage, done)) < KILLS.index(("publishing", 0)):
+            assert not (disturbed / "data" / "song_genres.duckdb").exists()
+    assert run(disturbed, "", "0", *parents) == 0
+
+    assert tables(disturbed) == tables(undisturbed)
+    with instance_of(disturbed) as instance, instance_of(undisturbed) as other:
+        assert materialisations(instance) == materialisations(other)
+        assert set(materialisations(instance).values()) == {1}
+
+
+def instance_of(folder: Path) -> dg.DagsterInstance:
+    """Dagster's instance of the runs in `folder`."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        return dg.DagsterInstance.from_config(str(ROOT))
+
+
+def materialisations(instance: dg.DagsterInstance) -> Counter[str]:
+    """How often each asset was made, in all runs."""
+    counts: Counter[str] = Counter()
+    for run in instance.get_runs():
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+            counts[entry.get_dagster_event().asset_key.to_user_string()] += 1
+    return counts
