@@ -109,7 +109,7 @@ automation = dg.AutomationConditionSensorDefinition(
     target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
-    description="Switched on, whatever follows from documents that were landed is made by itself: clean, train, report.",
+    description="Switched on, what follows from documents that were landed is made by itself: marts, model, report.",
 )
 
 JOBS = [everything, extract, transform, train, report]

@@ -9,8 +9,10 @@ from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, Wor
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """Dagster's own launcher for one machine, which does not answer that question: a run that was killed with its
-    server, or in the console script, would be "started" for ever, and every later run would wait for it.
+    """Dagster's own launcher for one machine, with an answer to that question, which it does not give.
+
+    Without it a run that was killed with its server, or in the console script, is "started" for ever, and every later
+    run waits for it.
     """
 
     @property

@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
-
 from packaging.version import Version
 
 from extract import warehouse
@@ -64,15 +63,17 @@ def point_dbt_at(file: Path) -> None:
 
 
 class Dbt(DbtCliResource):
-    """dagster-dbt's command line without two things that it does before each command, and that take 5 s: starting dbt
-    to ask for its version, and making an adapter to look at rows while dbt runs, which DuckDB would not allow.
+    """dagster-dbt's command line without two things that it does before each command, and that take 5 s.
+
+    They are starting dbt to ask for its version, and making an adapter to look at rows while dbt runs, which DuckDB
+    would not allow.
     """
 
     @property
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
 
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]  # noqa: ARG002
         return None
 
 

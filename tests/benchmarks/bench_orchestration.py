@@ -1,7 +1,7 @@
 """`dagster dev` as a user meets it: until the interface answers, and a whole run of the embedded default.
 
-The run is launched through the interface's own GraphQL, in an empty folder: seconds from the launch to the end, the part
-of it that is spent in our steps, and in which; and the most memory of the server, its daemon and the run together.
+The run is launched through the interface's own GraphQL, in an empty folder: seconds from the launch to the end, the
+part of it that is spent in our steps, and in which; and the most memory of the server, its daemon and the run together.
 """
 
 import statistics
@@ -69,7 +69,7 @@ def main() -> None:
         run.launch_to_end - sum(run.steps.values()) for run in runs
     ])  # fmt: skip
     table.caption = (
-        f"Medians of {RUNS}. Peak memory of server, daemon and run: {gib(max(run.peak for run in runs))}. In the steps, "
-        "dbt's own start and end take about 4 s of `transform and test` and of `document` each."
+        f"Medians of {RUNS}. Peak memory of server, daemon and run: {gib(max(run.peak for run in runs))}. Of "
+        "`transform and test` and of `document`, about 4 s each are dbt's own start and end."
     )
     Console(width=120).print(table)
