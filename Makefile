@@ -25,8 +25,9 @@ run: install  ## The main job; INPUT=file.csv for your own dump, INPUT=tidytuesd
 dev: install  ## Dagster's web interface
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev
 
+# Three workers on two cores, since many tests wait for servers; a file stays on one, which makes its fixtures once.
 test: install  ## All tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadgroup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 3 --dist loadfile
 
 lint: install  ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .

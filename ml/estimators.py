@@ -185,11 +185,13 @@ class Budgeted(ClassifierMixin, BaseEstimator):
 class Nets(ClassifierMixin, BaseEstimator):
     """The mean of `nets` nets (scikit-learn's MLP, two layers of `hidden` units) that start differently.
 
-    Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Rows
-    are shown in pieces of CHUNK, so that the memory for them does not grow with their number.
+    Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Past
+    ENOUGH rows in all, it sees them less often, but twice. Rows are shown in pieces of CHUNK, so that the memory for
+    them does not grow with their number.
     """
 
     CHUNK = 50_000
+    ENOUGH = 3_000_000
 
     def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 256, seed: int = 538) -> None:
         self.nets = nets
@@ -215,7 +217,7 @@ class Nets(ClassifierMixin, BaseEstimator):
             hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, learning_rate_init=0.002,
             random_state=seed,
         )  # fmt: skip
-        for _ in range(self.epochs):
+        for _ in range(min(self.epochs, max(2, self.ENOUGH // len(X)))):
             for rows in np.array_split(rng.permutation(len(X)), pieces):
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))
         return net

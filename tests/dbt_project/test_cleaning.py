@@ -12,8 +12,6 @@ import pytest
 from extract import landing, warehouse
 from extract.landing import Dataset, land, rows
 
-pytestmark = pytest.mark.xdist_group("dbt_cleaning")
-
 FEATURES: dict[str, Any] = {
     "danceability": 0.5, "energy": 0.6, "key": 1, "loudness": -7.5, "mode": 1, "speechiness": 0.05,
     "acousticness": 0.1, "instrumentalness": 0.0, "liveness": 0.2, "valence": 0.4, "tempo": 120.0,

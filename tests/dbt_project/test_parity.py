@@ -32,7 +32,6 @@ def clean_tracks(path: Path) -> pd.DataFrame:
         return study_frame(connection, "marts.clean_tracks")
 
 
-@pytest.mark.xdist_group("dbt_parity")
 @pytest.mark.parametrize("form", ["dump", "crawl"])
 def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, tmp_path: Path, dbt: Dbt) -> None:
     """Another row kept than the study's, or a value changed on the way through JSON; or an order that matters."""
@@ -51,7 +50,6 @@ def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, t
     assert_same(clean_tracks(path), expected)
 
 
-@pytest.mark.xdist_group("dbt_real_data")
 def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, tmp_path: Path, dbt: Dbt) -> None:
     """The real data: names with quotes and newlines, no time_signature, ids under several genres."""
     path = tmp_path / "tidytuesday.duckdb"
@@ -69,7 +67,6 @@ def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, t
     assert known == (0,)
 
 
-@pytest.mark.xdist_group("dbt_real_data")
 def test_kaggle_gives_the_known_counts(kaggle_with_ids: Path, tmp_path: Path, dbt: Dbt) -> None:
     """The 114-genre layout: an unnamed index column, artists in one cell, tempo and time_signature 0."""
     path = tmp_path / "kaggle.duckdb"

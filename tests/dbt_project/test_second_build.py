@@ -17,8 +17,6 @@ from extract.landing import Dataset, land
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 
-pytestmark = pytest.mark.xdist_group("dbt_second_build")
-
 LISTINGS = 3_000
 FIRST = 2_970
 """Landed before the first build; the last 1 % comes after it."""

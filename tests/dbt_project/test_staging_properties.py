@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from extract import warehouse
 from extract.landing import Dataset, land, rows
 
-pytestmark = pytest.mark.xdist_group("dbt_properties")
-
 BATCHES, BATCH = 3000, 2
 RULES = {
     "unreadable_document", "missing_audio_features", "invalid_audio_features", "invalid_tempo_or_time_signature",

@@ -11,10 +11,10 @@ from extract import warehouse
 from extract.dumps import import_dump
 from tests.end_to_end.dev import Dev, dagster_dev
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("dagster dev")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 QUICK = {"genre_model": {"config": {"model": "lightgbm"}}}
-CRAWL = {"source": "sandbox", "genres": {"Techno": 40, "Jazz": 40, "Metal": 40}, "requests_per_window": 60}
+CRAWL = {"source": "sandbox", "genres": {"Techno": 40, "Jazz": 40, "Metal": 40}, "requests_per_window": 150}
 
 
 @pytest.fixture(scope="module")

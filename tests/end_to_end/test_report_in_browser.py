@@ -19,7 +19,7 @@ from ml.training import fit, record
 from tests.conftest import ROOT
 from tests.ml.report_database import make_marts, some_tracks
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("the report in a browser")]
+pytestmark = [pytest.mark.browser]
 
 HOSTILE = "</script><img src=x onerror=document.title='bad'>R&B"
 GENRES = [HOSTILE, "1999", *(f"Genre {letter}" for letter in "ABCDEFGHIJKLM"), "Zydeco"]

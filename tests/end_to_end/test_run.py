@@ -11,9 +11,6 @@ import pytest
 
 SCRIPT = Path(sys.executable).with_name("song-genres")
 
-same_worker = pytest.mark.xdist_group("the finished run")
-"""For tests that look at one and the same run: in another process it would have to be made again."""
-
 
 def song_genres(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")}
@@ -37,7 +34,6 @@ def finished(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return folder, result.stdout
 
 
-@same_worker
 def test_every_listing_is_clean_or_rejected_with_its_rule(finished: tuple[Path, str]) -> None:
     """Guards against a listing lost on the whole way from the file to the published copy."""
     folder, _ = finished
@@ -51,7 +47,6 @@ def test_every_listing_is_clean_or_rejected_with_its_rule(finished: tuple[Path, 
     ]
 
 
-@same_worker
 def test_the_summary_names_what_was_made(finished: tuple[Path, str]) -> None:
     """Guards against an ending that hides the figures, the stages' seconds or the paths."""
     folder, printed = finished
@@ -61,7 +56,6 @@ def test_the_summary_names_what_was_made(finished: tuple[Path, str]) -> None:
     assert (folder / "reports" / "index.html").stat().st_size > 10_000
 
 
-@same_worker
 def test_predictions_cover_every_clean_track(finished: tuple[Path, str]) -> None:
     """Guards against tracks without a prediction, and against probabilities that are none."""
     folder, _ = finished
@@ -74,7 +68,6 @@ def test_predictions_cover_every_clean_track(finished: tuple[Path, str]) -> None
     ) == [(360, 1, 3, True)]
 
 
-@same_worker
 def test_the_held_out_part_beats_the_majority_on_three_distinct_genres(finished: tuple[Path, str]) -> None:
     """Guards against a model fitted to nothing: loudness alone tells these genres apart."""
     folder, _ = finished
@@ -82,7 +75,6 @@ def test_the_held_out_part_beats_the_majority_on_three_distinct_genres(finished:
     assert scores["prior"] < 0.5 < 0.8 < scores["study_forest"]
 
 
-@same_worker
 def test_extracting_again_changes_no_raw_row(finished: tuple[Path, str], songs_csv: Path) -> None:
     """Guards against a dump landed twice."""
     folder, _ = finished
@@ -92,7 +84,6 @@ def test_extracting_again_changes_no_raw_row(finished: tuple[Path, str], songs_c
         assert connection.execute("select count(*), max(listing_id) from raw.tracks").fetchall() == [(364, 364)]
 
 
-@same_worker
 def test_predict_scores_a_csv_and_writes_one(finished: tuple[Path, str], songs_csv: Path) -> None:
     """Guards against a scoring command that drops rows."""
     folder, _ = finished

@@ -105,7 +105,6 @@ def assert_the_notebook_gets_the_clean_file(folder: Path) -> pd.DataFrame:
     return listings
 
 
-@pytest.mark.xdist_group("exports")
 def test_the_notebooks_cleaning_of_the_first_file_gives_the_second(tmp_path: Path, build: Build) -> None:
     """Guards against files that the study's notebooks read otherwise: columns, order, types, names, what is NULL."""
     written = exported(build(write_csv(tmp_path / "odd.csv", ODDITIES)), tmp_path / "out")
@@ -119,7 +118,6 @@ def test_the_notebooks_cleaning_of_the_first_file_gives_the_second(tmp_path: Pat
     ]  # fmt: skip
 
 
-@pytest.mark.xdist_group("exports")
 def test_what_the_study_never_saw_is_accounted_for(tmp_path: Path, build: Build) -> None:
     """Guards against listings lost on the way into the files: clean + rejected are all that there were."""
     dump = write_csv(tmp_path / "made-up.csv", [*ODDITIES, *NEVER_SEEN])
@@ -144,7 +142,6 @@ def test_what_the_study_never_saw_is_accounted_for(tmp_path: Path, build: Build)
     assert "Not synthetic" in readme
 
 
-@pytest.mark.xdist_group("exports")
 def test_tidytuesday_through_the_notebooks_cleaning(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
     """Guards against real names that come out changed: quotes, commas, line ends, letters of all kinds."""
     written = exported(build(tidytuesday), tmp_path)

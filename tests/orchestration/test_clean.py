@@ -22,7 +22,6 @@ from orchestration.cli import app
 
 Build = Callable[[Path], Path]
 
-same_worker = pytest.mark.xdist_group("clean")
 
 SONG = [
     "0.5", "0.25", "3", "-6.1", "1", "1e-80", "0.1", "0.30000000000000004", "0.1", "0.123456789012345", "120", "180000",
@@ -137,7 +136,6 @@ def assert_the_short_way_is_the_long_way(dump: Path, folder: Path, build: Build)
     return report.clean
 
 
-@same_worker
 def test_every_oddity_of_a_csv(tmp_path: Path, build: Build) -> None:
     """Guards against a second set of rules: values, rows, quotes and repeats that one way judges otherwise."""
     dump = tmp_path / "odd.csv"
@@ -145,7 +143,6 @@ def test_every_oddity_of_a_csv(tmp_path: Path, build: Build) -> None:
     assert assert_the_short_way_is_the_long_way(dump, tmp_path, build) == 50
 
 
-@same_worker
 def test_every_oddity_of_json_lines(tmp_path: Path, build: Build) -> None:
     """Guards against documents whose values have another type, or whose lines are none, judged otherwise."""
     dump = tmp_path / "odd.jsonl.gz"
@@ -153,19 +150,16 @@ def test_every_oddity_of_json_lines(tmp_path: Path, build: Build) -> None:
     assert assert_the_short_way_is_the_long_way(dump, tmp_path, build) == 9
 
 
-@same_worker
 def test_tidytuesday(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
     """Guards against a layout, real names and missing columns that one way reads otherwise."""
     assert assert_the_short_way_is_the_long_way(tidytuesday, tmp_path, build) == 28_355
 
 
-@same_worker
 def test_the_kaggle_layout(tmp_path: Path, build: Build, kaggle_with_ids: Path) -> None:
     """Guards against artists in one cell, and an index column without a name, read otherwise."""
     assert assert_the_short_way_is_the_long_way(kaggle_with_ids, tmp_path, build) == 17_905
 
 
-@same_worker
 def test_a_dump_that_is_mostly_unusable_is_refused_as_an_import_would(tmp_path: Path) -> None:
     """Guards against an empty file in answer to a column mapped to the wrong field, and over a good one."""
     dump, output = tmp_path / "wrong.csv", tmp_path / "clean.csv"
@@ -177,7 +171,6 @@ def test_a_dump_that_is_mostly_unusable_is_refused_as_an_import_would(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.csv", "wrong.csv"]
 
 
-@same_worker
 def test_the_command_leaves_the_warehouse_alone_and_prints_the_audit(
     tmp_path: Path, songs_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +190,6 @@ def test_the_command_leaves_the_warehouse_alone_and_prints_the_audit(
     assert "nowhere.csv does not exist" in missing.stderr
 
 
-@same_worker
 def test_the_rules_are_compiled_anew_when_the_dbt_project_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against rules of yesterday, and against seconds of dbt for rules that are the same."""
     cleaning_models()
