@@ -1,6 +1,6 @@
 """Runs the job everything, killed in each of its steps in turn and each time re-executed from failure, for a test.
 
-`python -m tests.orchestration.killed_run FOLDER STAGE:DONE …`: each run is a process of its own that kills itself
+`python -m tests.end_to_end.killed_run FOLDER STAGE:DONE …`: each run is a process of its own that kills itself
 (SIGKILL) when the stage has come to DONE; the last one runs to its end. Their processes are forked from this one, which
 has the libraries loaded already: that is most of their start.
 """

@@ -35,7 +35,7 @@ COMPARED = {
 def run(folder: Path, *kills: tuple[str, int]) -> None:
     """Run everything in `folder`, killed as often as said."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.orchestration.killed_run", folder, *(f"{stage}:{done}" for stage, done in kills)],
+        [sys.executable, "-m", "tests.end_to_end.killed_run", folder, *(f"{stage}:{done}" for stage, done in kills)],
         cwd=ROOT,
         env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)},
         capture_output=True,
