@@ -116,7 +116,7 @@ def test_bad_input_is_told_in_a_sentence(content: str | None, words: str, tmp_pa
 
 def test_tidytuesday_gives_the_known_counts(tidytuesday: Path, tmp_path: Path) -> None:
     """Guards against any change of meaning on real data: the counts were worked out with pandas beforehand."""
-    result = song_genres("run", "--input", str(tidytuesday), cwd=tmp_path)
+    result = song_genres("run", "--input", str(tidytuesday), "--model", "lightgbm", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     audit = dict(published(tmp_path, "select rule, rows_after from marts.cleaning_audit"))  # type: ignore[arg-type]
     assert audit["listings"] == 32_833

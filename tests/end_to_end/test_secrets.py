@@ -35,6 +35,8 @@ def test_neither_the_secret_nor_a_token_is_in_anything_that_a_run_wrote(tmp_path
             "Jazz",
             "--requests-per-window",
             "9999",
+            "--model",
+            "lightgbm",
         ]
         result = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=540, check=False
