@@ -21,6 +21,7 @@ import duckdb
 
 from extract import landing, warehouse
 from extract.progress import Progress, ignore
+from extract.warehouse import quoted
 
 RANGES_FILE = Path(__file__).parent.parent / "dbt_project" / "seeds" / "audio_feature_ranges.csv"
 
@@ -175,7 +176,7 @@ class StagedDump:
     def known(self, name: str) -> str:
         """A name as SQL: NULL where the layout writes something else for a name that is not known."""
         column = self.mapped[name]
-        return f"nullif({column}, {_text(self.layout.missing_text)})" if self.layout.missing_text else column
+        return f"nullif({column}, {quoted(self.layout.missing_text)})" if self.layout.missing_text else column
 
 
 def stage_dump(connection: duckdb.DuckDBPyConnection, path: Path, mapping: Mapping[str, str]) -> StagedDump:
@@ -238,10 +239,6 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(count)
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
@@ -260,7 +257,7 @@ def _stage_rows(connection: duckdb.DuckDBPyConnection, path: Path, file_format: 
 
 
 def _stage_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    source = f"read_parquet({_text(str(path))}, file_row_number = true, binary_as_string = true)"
+    source = f"read_parquet({quoted(str(path))}, file_row_number = true, binary_as_string = true)"
     described = connection.execute(f"describe select * exclude (file_row_number) from {source}").fetchall()
     connection.execute(
         "create or replace temp table dump_rows as select file_row_number + 1 as __row, null::varchar as __text, "
@@ -294,7 +291,7 @@ def _stage_json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> list
     _check_columns(path, columns)
     if not columns:
         raise DumpError(f'{path}: no line is a JSON object. Give one object a line, such as {{"track_id": "…"}}.')
-    shape = _text(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
+    shape = quoted(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
     connection.execute(
         f"""
         create or replace temp table dump_rows as
@@ -308,13 +305,13 @@ def _stage_json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> list
 
 def _stage_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     columns, delimiter = _csv_header(path)
-    types = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
+    types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in columns)
     # One thread: so the row numbers are the file's order. It is no slower; making the documents takes the time.
     query = f"""
         create or replace temp table dump_rows as
         select row_number() over () as __row, null::varchar as __text, null::varchar as __reason, *
         from read_csv(
-            {_text(str(path))}, auto_detect=false, header=true, delim={_text(delimiter)}, quote='"', escape='"',
+            {quoted(str(path))}, auto_detect=false, header=true, delim={quoted(delimiter)}, quote='"', escape='"',
             columns={{{types}}}, parallel=false, buffer_size=4000000
         )
         """
@@ -499,7 +496,7 @@ def feature_ranges() -> dict[str, tuple[float, float]]:
 
 def _missing(column: str) -> str:
     # No IN: of a list that long DuckDB makes a join, one a column. What begins like a number is none of the markers.
-    is_marked = f"regexp_full_match({column}, {_text(MISSING_NUMBER)}, 'i')"
+    is_marked = f"regexp_full_match({column}, {quoted(MISSING_NUMBER)}, 'i')"
     return f"({column} is null or not ({column} >= '-' and {column} < ':') and {is_marked})"
 
 
@@ -508,13 +505,13 @@ def _problems(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> tuple[
     checks = ["__reason"]
     for name in ("spotify_track_id", "genre"):
         column = layout.column(name)
-        checks.append(f"case when coalesce({_name(column)}, '') = '' then {_text(f'column {column}: is missing')} end")
+        checks.append(f"case when coalesce({_name(column)}, '') = '' then {quoted(f'column {column}: is missing')} end")
     for name, (minimum, maximum) in feature_ranges().items():
         if layout.column(name) not in columns:
             continue
         column = _name(layout.column(name))
-        said = f"{_text(f'column {layout.column(name)}: ')} || $$'$$ || left({column}, 40) || $$'$$ ||"
-        absent = "null" if name in OPTIONAL else _text(f"column {layout.column(name)}: is missing")
+        said = f"{quoted(f'column {layout.column(name)}: ')} || $$'$$ || left({column}, 40) || $$'$$ ||"
+        absent = "null" if name in OPTIONAL else quoted(f"column {layout.column(name)}: is missing")
         # DuckDB reads 1_000 as a number; CSV and JSON do not.
         number = f"try_cast(case when not contains({column}, '_') then {column} end as double)"
         whole = f"when {number} <> floor({number}) then {said} ' is not a whole number'"
@@ -560,7 +557,7 @@ def view_as_parsed_documents(connection: duckdb.DuckDBPyConnection, dump: Staged
         connection.execute(f"create view raw.{table} as select {values} from dump_rows where {condition}")
 
     constants = {
-        "dataset": _text(dataset), "source": "''", "batch_id": "''", "extracted_at": "timestamp '1970-01-01'",
+        "dataset": quoted(dataset), "source": "''", "batch_id": "''", "extracted_at": "timestamp '1970-01-01'",
         "track_id": mapped["spotify_track_id"], "listing_id": "__row",
     }  # fmt: skip
     track = {
@@ -599,7 +596,7 @@ def _documents(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> dict[
     def number(column: str) -> str:
         # The file's own digits; what is no number stays text, for staging to reject by name.
         return f"""case when {_missing(column)} then 'null'
-            when regexp_full_match(trim({column}), {_text(JSON_NUMBER)}) then trim({column}) else {text(column)} end"""
+            when regexp_full_match(trim({column}), {quoted(JSON_NUMBER)}) then trim({column}) else {text(column)} end"""
 
     def json_object(members: Mapping[str, str]) -> str:
         return (
@@ -608,7 +605,7 @@ def _documents(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> dict[
 
     artist = known("artist_name")
     if layout.artist_separator:
-        names = f"string_split({artist}, {_text(layout.artist_separator)})"
+        names = f"string_split({artist}, {quoted(layout.artist_separator)})"
         artists = f"to_json(list_transform({names}, lambda name: {{'name': trim(name)}}))::varchar"
     else:
         artists = f"to_json([{{'name': {artist}}}])::varchar"

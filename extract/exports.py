@@ -17,7 +17,7 @@ import duckdb
 
 from extract.dumps import FEATURES
 from extract.progress import Progress, ignore
-from extract.warehouse import WarehouseError
+from extract.warehouse import WarehouseError, quoted
 
 TEXTS = ("artist_name", "song_name", "genre", "spotify_track_id")
 STUDY_COLUMNS = (*FEATURES, *TEXTS, "popularity")
@@ -32,7 +32,7 @@ MEMORY_LIMIT = "400MB"  # DuckDB's; sorting more listings than fit into it goes 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: the folder, whose data they are, and the rows of each file by its name."""
+    """What was written: the folder, whose data they are, and the rows of each file (or raw table) by its name."""
 
     folder: Path
     dataset: str
@@ -137,8 +137,7 @@ def copy_to(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> in
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
     csv = path.name.removesuffix(UNFINISHED).endswith(".csv")
     options = "format csv, header" if csv else "format parquet, compression zstd"
-    target = str(path).replace("'", "''")
-    (count,) = connection.execute(f"copy ({query}) to '{target}' ({options})").fetchone() or (0,)
+    (count,) = connection.execute(f"copy ({query}) to {quoted(path)} ({options})").fetchone() or (0,)
     return int(count)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from extract.warehouse import quoted
+
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa
 
@@ -103,8 +105,7 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for table, columns in _DDL.items():
         if table not in existing:
             connection.execute(f"create table raw.{table} ({columns})")
-            comment = _COMMENTS[table].replace("'", "''")
-            connection.execute(f"comment on table raw.{table} is '{comment}'")
+            connection.execute(f"comment on table raw.{table} is {quoted(_COMMENTS[table])}")
 
 
 @cache

@@ -1,6 +1,6 @@
 """The DuckDB files: where they lie, how they are opened, how the published copy is made.
 
-Belongs here: paths, connections and publication. Not here: what stands in the tables
+Belongs here: paths, connections, publication, and how a text is written in SQL. Not here: what stands in the tables
 (landing.py, the dbt project, ml/).
 """
 
@@ -37,6 +37,11 @@ def warehouse_path() -> Path:
 def published_path() -> Path:
     """The file that people read: `PUBLISHED_PATH`, else `data/song_genres.duckdb` below the working directory."""
     return Path(os.environ.get("PUBLISHED_PATH") or "data/song_genres.duckdb")
+
+
+def quoted(text: object) -> str:
+    """The text as SQL has it, for statements that take no parameters."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def _is_lock_conflict(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ five folds; none was chosen by a figure of a held-out part.
 # ruff: noqa: N803 - scikit-learn names a matrix X
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Self
 
 import joblib
@@ -38,6 +39,9 @@ BASELINE = "prior"
 DEFAULT = "ensemble"
 THREADS = 2  # a number of its own, not the machine's: more would change LightGBM's sums
 
+IN_ORDER = partial(joblib.parallel_config, backend="sequential")
+"""For a forest's prediction: threads would add its trees in the order they finish, which changes digits."""
+
 Make = Callable[[str, int], BaseEstimator]
 ESTIMATORS: dict[str, Make] = {}
 
@@ -48,6 +52,7 @@ TRUSTED_TYPES = frozenset(
         "lightgbm.sklearn.LGBMClassifier",
         "ml.estimators.Budgeted",
         "ml.estimators.Nets",
+        "ml.estimators.OrderedForest",
         "ml.estimators.Pool",
         "ml.features.Audio",
         "ml.features.PiecewiseLinear",
@@ -113,7 +118,7 @@ def study_forest(features: str, seed: int) -> Pipeline:
 
     Beware of many genres: each node stores a share of every genre (550,295 tracks of 132 genres would need 77 GB).
     """
-    trees = RandomForestClassifier(n_estimators=150, max_depth=100, max_features=4, n_jobs=THREADS, random_state=seed)
+    trees = OrderedForest(n_estimators=150, max_depth=100, max_features=4, n_jobs=THREADS, random_state=seed)
     return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), trees)
 
 
@@ -147,6 +152,15 @@ def ensemble(features: str, seed: int) -> "Pool":
     return Pool(_inputs(features, tempo_features=True), members, seed)
 
 
+class OrderedForest(RandomForestClassifier):
+    """A random forest that predicts `IN_ORDER`."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Rows x classes."""
+        with IN_ORDER():
+            return np.asarray(super().predict_proba(X))
+
+
 class Budgeted(ClassifierMixin, BaseEstimator):
     """`estimator` with `n_estimators` = `budget` / genres, but at most `most`.
 
@@ -175,7 +189,8 @@ class Budgeted(ClassifierMixin, BaseEstimator):
         if isinstance(self.estimator_, LGBMClassifier):
             threads = THREADS if len(X) >= self.FEW_TO_SCORE else 1
             return np.asarray(self.estimator_.predict_proba(X, num_threads=threads))
-        return np.asarray(self.estimator_.predict_proba(X))
+        with IN_ORDER():
+            return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class of each row."""
@@ -188,10 +203,14 @@ class Nets(ClassifierMixin, BaseEstimator):
     Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Past
     ENOUGH rows in all, it sees them less often, but twice. Rows are shown in pieces of CHUNK, so that the memory for
     them does not grow with their number.
+
+    A row's probabilities do not depend, to the last bit, on the rows that it is given with.
     """
 
     CHUNK = 50_000
     ENOUGH = 3_000_000
+    NOTHING = 1e-20
+    BLOCK = 64  # rows that are multiplied at a time: as fast as all at once, and one row takes little longer
 
     def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 256, seed: int = 538) -> None:
         self.nets = nets
@@ -220,14 +239,41 @@ class Nets(ClassifierMixin, BaseEstimator):
         for _ in range(min(self.epochs, max(2, self.ENOUGH // len(X)))):
             for rows in np.array_split(rng.permutation(len(X)), pieces):
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))
+                self._forget_what_is_nothing(net)
         return net
+
+    def _forget_what_is_nothing(self, net: MLPClassifier) -> None:
+        """Round to 0 what is too small to change any probability.
+
+        A unit that no row reaches any more has weights that shrink for ever, and with the least numbers there are
+        processors compute many times slower: at 550,000 tracks training took more than twice as long.
+        """
+        optimizer = net._optimizer
+        for values in (*net.coefs_, *net.intercepts_, *optimizer.ms, *optimizer.vs):
+            values[np.abs(values) < self.NOTHING] = 0
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
         features = self.encoder_.transform(X)
+        # BLAS adds up in another order for small matrices and at the edges of large ones. So it is given matrices of
+        # one shape, the last filled up: else a song's last digits would tell in which batch it was scored.
+        features = np.pad(features, ((0, -len(X) % self.BLOCK), (0, 0)))
+        blocks = features.reshape(-1, self.BLOCK, features.shape[1])
         with threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
-            shares = threads.map(lambda net: net.predict_proba(features), self.nets_)
-            return np.asarray(np.mean(list(shares), axis=0, dtype=np.float64))
+            shares = threads.map(lambda net: self._shares(net, blocks), self.nets_)
+            return np.asarray(np.mean(list(shares), axis=0, dtype=np.float64))[: len(X)]
+
+    @staticmethod
+    def _shares(net: MLPClassifier, blocks: np.ndarray) -> np.ndarray:
+        """What the net's own `predict_proba` gives, rows x classes, computed block by block."""
+        for weights, bias in zip(net.coefs_[:-1], net.intercepts_[:-1], strict=True):
+            blocks = blocks @ weights
+            blocks += bias
+            np.maximum(blocks, 0, out=blocks)
+        scores = (blocks @ net.coefs_[-1] + net.intercepts_[-1]).reshape(-1, net.coefs_[-1].shape[1])
+        if scores.shape[1] == 1:  # of two classes, the net has a score for the second alone
+            scores = np.pad(scores, ((0, 0), (1, 0)))
+        return np.asarray(softmax(scores, axis=1))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class of each row."""
@@ -296,10 +342,8 @@ class Pool(ClassifierMixin, BaseEstimator):
     def _logarithms(self, X: np.ndarray) -> np.ndarray:
         """Members x rows x classes; a class that a member never saw is as improbable as may be."""
         logs = np.full((len(self.members_), len(X), len(self.classes_)), np.log(self.SMALLEST))
-        # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
-        with joblib.parallel_config(backend="sequential"):
-            for log, member in zip(logs, self.members_, strict=True):
-                log[:, member.classes_] = np.log(np.maximum(member.predict_proba(X), self.SMALLEST))
+        for log, member in zip(logs, self.members_, strict=True):
+            log[:, member.classes_] = np.log(np.maximum(member.predict_proba(X), self.SMALLEST))
         return logs
 
     def _best_weights(self, logs: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -320,9 +364,11 @@ class Pool(ClassifierMixin, BaseEstimator):
         return np.asarray(best if best.any() else even)
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Rows x classes, float64; each row sums to 1."""
+        """Rows x classes, float64; each row sums to 1, and does not depend on the rows that it is given with."""
         logs = self._logarithms(self.features_.transform(X))
-        return np.asarray(softmax(np.tensordot(self.weights_, logs, 1), axis=1))
+        # Member by member: BLAS, which `tensordot` calls, adds up otherwise at the edges (as for Nets).
+        pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
+        return np.asarray(softmax(pooled, axis=1))
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """The most probable class of each row."""

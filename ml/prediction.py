@@ -32,6 +32,7 @@ import skops.io as sio
 from sklearn.base import BaseEstimator
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from extract.warehouse import quoted
 from ml.dataset import AUDIO_FEATURES, ModelError
 from ml.estimators import TRUSTED_TYPES
 
@@ -248,51 +249,65 @@ def feature_ranges() -> dict[str, tuple[float, float]]:
 
 
 @dataclass
-class Scoring:
-    """Songs of a file being scored: iterate over it once for the tables, `batch` songs each, of the columns `schema`.
+class Tally:
+    """What was found in songs.
 
-    Meanwhile `songs` counts the songs, `problem_rows` those with a value that cannot be used, and `problems` names the
-    first of these by row (1 is the first song) and column. Iterating raises `ModelError` where a row cannot be read,
-    and at the end where more than half of the songs have a problem.
+    `songs` is their number, `problem_rows` that of those with a value that cannot be used, and `problems` names the
+    first of these, each with its row (1 is the first song) and column.
     """
 
-    model: Model
-    path: Path
-    query: str
-    schema: pa.Schema
-    batch: int
-    progress: Progress
     songs: int = 0
     problem_rows: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Read, check and score the songs, batch by batch."""
-        with _connect() as connection, _readable(self.path):
-            reader = connection.sql(self.query).to_arrow_reader(self.batch)
-            for table in _in_the_background(self._score, _in_batches(reader, self.batch)):
-                self._count(table)
-                yield table
+    def require_mostly_usable(self, source: Path | str) -> None:
+        """Raise `ModelError` where more than half of the songs of `source` have a problem."""
         if self.problem_rows * 2 > self.songs:
             shown = "\n  ".join(self.problems)
             raise ModelError(
-                f"{self.path}: {self.problem_rows:,} of {self.songs:,} songs have a value that cannot be used, more "
+                f"{source}: {self.problem_rows:,} of {self.songs:,} songs have a value that cannot be used, more "
                 f"than half. Are the columns what their names say, in the same units? The first:\n  {shown}"
             )
 
-    def _score(self, songs: pa.Table) -> pa.Table:
-        inputs = songs.select([_input(name) for name in self.model.columns]).to_pandas()
-        inputs.columns = self.model.columns
-        numbers, probabilities = first_genres(self.model, inputs)
-        genres = pa.array(self.model.genres.tolist(), pa.string())
-        scored = {}
-        for rank in range(numbers.shape[1]):
-            scored[f"genre_{rank + 1}"] = genres.take(pa.array(numbers[:, rank]))
-            scored[f"probability_{rank + 1}"] = pa.array(probabilities[:, rank])
-        scored["model"] = pa.repeat(self.model.run_id, len(songs))
-        scored["model_data"] = pa.repeat("synthetic" if self.model.is_synthetic else "real", len(songs))
-        columns = [scored[name] if name in scored else songs[name] for name in self.schema.names]
-        return pa.table(columns, schema=self.schema)
+
+@dataclass(frozen=True)
+class Rules:
+    """How songs of certain columns are checked and scored, whoever reads them.
+
+    `query` has DuckDB check the songs: it gives their own columns, what a model reads, missing_features and problems.
+    `schema` is that of the scored songs.
+    """
+
+    query: str
+    schema: pa.Schema
+
+
+@dataclass(kw_only=True)
+class Scoring(Tally):
+    """Songs of a file being scored: iterate over it once for the tables, `batch` songs each, of the columns `schema`.
+
+    Meanwhile it counts. Iterating raises `ModelError` where a row cannot be read, and at the end where more than half
+    of the songs have a problem.
+    """
+
+    model: Model
+    path: Path
+    rules: Rules
+    batch: int
+    progress: Progress
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the tables."""
+        return self.rules.schema
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Read, check and score the songs, batch by batch."""
+        with connect() as connection, readable(self.path):
+            for table in score_batches(self.model, self.rules, connection, batch=self.batch):
+                self._count(table)
+                yield table
+        self.require_mostly_usable(self.path)
 
     def _count(self, table: pa.Table) -> None:
         problems = table["problems"]
@@ -302,6 +317,32 @@ class Scoring:
         self.problem_rows += len(found)
         self.songs += len(table)
         self.progress("predict", self.songs, None)
+
+
+def score_batches(
+    model: Model, rules: Rules, connection: duckdb.DuckDBPyConnection, *, batch: int = BATCH
+) -> Iterator[pa.Table]:
+    """Check the songs that the rules' query reads, and score them: tables of `batch` songs (the last may be shorter).
+
+    A few batches are held at once, with what DuckDB reads ahead, however many songs there are.
+    """
+    reader = connection.sql(rules.query).to_arrow_reader(batch)
+    yield from _in_the_background(lambda songs: _score(model, rules.schema, songs), _in_batches(reader, batch))
+
+
+def _score(model: Model, schema: pa.Schema, songs: pa.Table) -> pa.Table:
+    inputs = songs.select([_input(name) for name in model.columns]).to_pandas()
+    inputs.columns = model.columns
+    numbers, probabilities = first_genres(model, inputs)
+    genres = pa.array(model.genres.tolist(), pa.string())
+    scored = {}
+    for rank in range(numbers.shape[1]):
+        scored[f"genre_{rank + 1}"] = genres.take(pa.array(numbers[:, rank]))
+        scored[f"probability_{rank + 1}"] = pa.array(probabilities[:, rank])
+    scored["model"] = pa.repeat(model.run_id, len(songs))
+    scored["model_data"] = pa.repeat("synthetic" if model.is_synthetic else "real", len(songs))
+    columns = [scored[name] if name in scored else songs[name] for name in schema.names]
+    return pa.table(columns, schema=schema)
 
 
 def _in_the_background(score: Callable[[pa.Table], pa.Table], batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -337,36 +378,49 @@ def score_songs(
     format, a missing audio-feature column, or a column that is called like one of those added.
     """
     file_format = file_format or _format(path)
-    with _connect() as connection, _readable(path):
+    with connect() as connection, readable(path):
         source, types = _source(connection, path, file_format)
-        by_name = {name.lower(): name for name in types}
-        if missing := [name for name in AUDIO_FEATURES if name not in by_name and name not in OPTIONAL]:
-            raise ModelError(f"{path} lacks the columns {', '.join(missing)}. It has: {', '.join(types)}.")
-        ranks = range(1, min(RANKS, len(model.genres)) + 1)
-        added = {
-            **{name: kind for rank in ranks for name, kind in ((f"genre_{rank}", pa.string()),
+        rules = rules_for(model, path, connection, source, types)
+    return Scoring(model=model, path=path, rules=rules, batch=batch, progress=progress)
+
+
+def rules_for(
+    model: Model, name: Path | str, connection: duckdb.DuckDBPyConnection, source: str, types: dict[str, str]
+) -> Rules:
+    """The rules for songs called `name`, which DuckDB reads with `source` as columns of these `types` (DuckDB's).
+
+    Raises `ModelError`: a missing audio-feature column, or a column that is called like one of those added.
+    """
+    by_name = {column.lower(): column for column in types}
+    if missing := [feature for feature in AUDIO_FEATURES if feature not in by_name and feature not in OPTIONAL]:
+        raise ModelError(f"{name} lacks the columns {', '.join(missing)}. It has: {', '.join(types)}.")
+    ranks = range(1, min(RANKS, len(model.genres)) + 1)
+    added = {
+        **{column: kind for rank in ranks for column, kind in ((f"genre_{rank}", pa.string()),
                                                                (f"probability_{rank}", pa.float64()))},
-            **dict.fromkeys(("missing_features", "problems", "model", "model_data"), pa.string()),
-        }  # fmt: skip
-        if clash := [by_name[name] for name in added if name in by_name]:
-            raise ModelError(f"{path} has columns that scoring adds: {', '.join(clash)}. Rename or remove them.")
-        own = [name for name in types if name.lower() not in AUDIO_FEATURES]
-        query = _query(source, types, by_name, own, with_title="song_name" in model.columns)
-        kept = pa.schema(connection.sql(query).limit(0).to_arrow_table().select(own).schema)
-    schema = pa.schema([*kept, *(pa.field(name, kind) for name, kind in added.items())])
-    return Scoring(model, path, query, schema, batch, progress)
+        **dict.fromkeys(("missing_features", "problems", "model", "model_data"), pa.string()),
+    }  # fmt: skip
+    if clash := [by_name[column] for column in added if column in by_name]:
+        raise ModelError(f"{name} has columns that scoring adds: {', '.join(clash)}. Rename or remove them.")
+    own = [column for column in types if column.lower() not in AUDIO_FEATURES]
+    query = _query(source, types, by_name, own, with_title="song_name" in model.columns)
+    kept = connection.sql(query).limit(0).to_arrow_table().select(own).schema
+    return Rules(query, pa.schema([*kept, *(pa.field(column, kind) for column, kind in added.items())]))
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    # One thread reads as fast as scoring wants, keeps the file's order, and holds few rows at once.
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory to read and check songs with.
+
+    One thread reads as fast as scoring wants, keeps the order of the songs, and holds few of them at once.
+    """
     connection = duckdb.connect(config={"threads": 1, "memory_limit": "512MB"})
     connection.execute("set enable_progress_bar = false")  # it is drawn on standard output, among the songs
     return connection
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """An error of a reader, as a `ModelError` that names the file."""
+def readable(path: Path | str) -> Iterator[None]:
+    """An error of DuckDB, Arrow or the disk within the block becomes a `ModelError` that names the file."""
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -401,10 +455,6 @@ def _format(path: Path) -> str:
     return FORMATS[ending]
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
@@ -416,12 +466,12 @@ def _input(name: str) -> str:
 
 def _source(connection: duckdb.DuckDBPyConnection, path: Path, file_format: str) -> tuple[str, dict[str, str]]:
     """What DuckDB reads the file with, and the type of each column."""
-    file = _text(escape(str(path)))  # or a path with [1] in it would be a pattern
+    file = quoted(escape(str(path)))  # or a path with [1] in it would be a pattern
     if file_format == "csv":
         names, delimiter = _csv_header(path)
         types = dict.fromkeys(names, "VARCHAR")
         # Nothing is guessed: a guess from the first rows may take a header or a row for something else.
-        options = f"auto_detect = false, header = true, delim = {_text(delimiter)}, quote = '\"', escape = '\"'"
+        options = f"auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', escape = '\"'"
         return f"read_csv({file}, {options}, columns = {_struct(types)})", types
     options = "binary_as_string = true" if file_format == "parquet" else (
         "format = 'newline_delimited', records = true, sample_size = -1"
@@ -436,7 +486,7 @@ def _source(connection: duckdb.DuckDBPyConnection, path: Path, file_format: str)
 
 
 def _struct(types: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in types.items()) + "}"
+    return "{" + ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in types.items()) + "}"
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
@@ -473,7 +523,7 @@ def _query(source: str, types: dict[str, str], by_name: dict[str, str], own: lis
         minimum, maximum = ranges[name]
         if name not in by_name:
             inputs.append(f"null::double as {_name(_input(name))}")
-            missing.append(_text(name))
+            missing.append(quoted(name))
             continue
         column, kind = _name(by_name[name]), types[by_name[name]]
         said = f"trim({column}::varchar)"
@@ -488,10 +538,10 @@ def _query(source: str, types: dict[str, str], by_name: dict[str, str], own: lis
         checked.append(f"case when {unknown} then null else left({said}, 40) end as {text}")
         checked.append(f"case when {value} between {minimum} and {maximum} then {value} end as {number}")
         inputs.append(number)
-        missing.append(f"case when {number} is null then {_text(name)} end")
+        missing.append(f"case when {number} is null then {quoted(name)} end")
         problems.append(
             f"case when {number} is null and {text} is not null "
-            f"then {_text(name + ' is ')} || {text} || {_text(f', not from {minimum:.12g} to {maximum:.12g}')} end"
+            f"then {quoted(name + ' is ')} || {text} || {quoted(f', not from {minimum:.12g} to {maximum:.12g}')} end"
         )
     if with_title:
         title = _name(_input("song_name"))
@@ -539,7 +589,7 @@ def write_songs(scoring: Scoring, output: Path | BinaryIO, *, file_format: str |
 
 def _write(scoring: Scoring, path: Path, file_format: str) -> None:
     if file_format == "jsonl":
-        with path.open("w", encoding="utf-8") as file, _connect() as connection:
+        with path.open("w", encoding="utf-8") as file, connect() as connection:
             for songs in scoring:
                 connection.register("songs", songs)
                 for (line,) in connection.execute("select to_json(songs)::varchar from songs").fetchall():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from extract.warehouse import quoted
 from ml.evaluation import BINS, RESAMPLES
 
 STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"
@@ -208,15 +209,11 @@ def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
         if table in found and table not in outdated:
             continue
         connection.execute(f"create table ml.{table} ({', '.join(f'{name} {columns[name][0]}' for name in columns)})")
-        connection.execute(f"comment on table ml.{table} is {_literal(comment)}")
+        connection.execute(f"comment on table ml.{table} is {quoted(comment)}")
         for name, (_, meaning) in columns.items():
-            connection.execute(f"comment on column ml.{table}.{name} is {_literal(meaning)}")
+            connection.execute(f"comment on column ml.{table}.{name} is {quoted(meaning)}")
     connection.execute("delete from ml.study_figures")
     connection.execute(
         "insert into ml.study_figures by name select * from read_csv(?, header = true)", [str(STUDY_FIGURES_FILE)]
     )
     return outdated
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -44,8 +44,12 @@
 
 {% macro duckdb__quantile(column, share) -%}quantile_cont({{ column }}, {{ share }}){%- endmacro %}
 
+{% macro spark__quantile(column, share) -%}percentile({{ column }}, {{ share }}){%- endmacro %}
+
 
 {#- The texts of a group, sorted and joined by commas. -#}
 {% macro sorted_list(column) %}{{ return(adapter.dispatch('sorted_list')(column)) }}{% endmacro %}
 
 {% macro duckdb__sorted_list(column) -%}string_agg({{ column }}, ', ' order by {{ column }}){%- endmacro %}
+
+{% macro spark__sorted_list(column) -%}array_join(array_sort(collect_list({{ column }})), ', '){%- endmacro %}

@@ -17,7 +17,11 @@
 
     Groups of one listing are left out before the join: so it takes two thirds of the time of a window (DuckDB 2.0).
 -#}
-{% macro mark_repeats(relation, columns, rule, what, helpers=[]) -%}
+{% macro mark_repeats(relation, columns, rule, what, helpers=[]) %}
+    {{- return(adapter.dispatch('mark_repeats')(relation, columns, rule, what, helpers)) -}}
+{% endmacro %}
+
+{% macro duckdb__mark_repeats(relation, columns, rule, what, helpers) -%}
 first_listings as (
     select
         {{ columns | join(', ') }},
@@ -46,14 +50,45 @@ judged as (
 {{ mark_listings('judged', rule, helpers) }}
 {%- endmacro %}
 
+{#-
+    A window: one shuffle a rule, where the join above would take two, and would read the listings twice a rule. Listings
+    that are out already are dealt out by themselves: those without an id would else all be one worker's.
+-#}
+{% macro spark__mark_repeats(relation, columns, rule, what, helpers) -%}
+compared as (
+    select
+        *,
+        min(listing_id) over (
+            partition by {{ columns | join(', ') }}, case when rejected_by is not null then listing_id end
+        ) as first_listing_id
+    from {{ relation }}
+),
+
+judged as (
+    select
+        *,
+        case when first_listing_id < listing_id then '{{ what }} listing ' || first_listing_id end as reason
+    from compared
+)
+
+{{ mark_listings('judged', rule, helpers + ['first_listing_id']) }}
+{%- endmacro %}
+
 
 {#- 64 bits in which rows that are equal in `columns` are equal; NULL equals NULL. -#}
 {% macro row_hash(columns) %}{{ return(adapter.dispatch('row_hash')(columns)) }}{% endmacro %}
 
 {% macro duckdb__row_hash(columns) -%}hash({{ columns | join(', ') }}){%- endmacro %}
 
+{#- Spark's hash passes over NULL, wherever it stands. -#}
+{% macro spark__row_hash(columns) -%}
+    xxhash64({% for column in columns %}{{ column }}, {{ column }} is null{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
 
 {#- Every column but these. -#}
 {% macro all_but(columns) %}{{ return(adapter.dispatch('all_but')(columns)) }}{% endmacro %}
 
 {% macro duckdb__all_but(columns) -%}* exclude ({{ columns | join(', ') }}){%- endmacro %}
+
+{% macro spark__all_but(columns) -%}* except ({{ columns | join(', ') }}){%- endmacro %}

@@ -38,7 +38,7 @@
             {%- do wrong.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
         {%- endif -%}
     {%- endfor -%}
-    {#- Seeds count for nothing here: each command loads those that have changed (load_seeds) before anything else. -#}
+    {#- Seeds count for nothing here: what a command was not told to build of them, load_seeds loads before it. -#}
     {%- set left = {'test': 0, 'model': 0} -%}
     {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done -%}
         {%- if not (node.attached_node or '').startswith('seed.') -%}
@@ -70,3 +70,9 @@
     {% for id in selected_resources if id.split('.')[0] in ('model', 'seed') %}{% do built.append(id) %}{% endfor %}
     {{ return(built | length > 0) }}
 {% endmacro %}
+
+
+{#- On Spark nothing is recorded: the record says whether the DuckDB file may be published, and there is none. -#}
+{% macro spark__begin_build() %}{% endmacro %}
+
+{% macro spark__end_build() %}{% endmacro %}

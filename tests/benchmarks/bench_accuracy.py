@@ -11,10 +11,12 @@ tests/benchmarks/autogluon_reference.py.
 import os
 import statistics
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +35,7 @@ MODELS = (("study_forest", "audio"), ("ensemble", "audio"), ("ensemble", "audio+
 
 
 class Figures(NamedTuple):
-    """One fold's figures; seconds to fit, the most memory (MB) of the whole process."""
+    """One fold's figures; seconds to fit, the most memory (MB) of the whole process; the reliability curve."""
 
     top_1: float
     top_3: float
@@ -42,6 +44,7 @@ class Figures(NamedTuple):
     ece: float
     seconds: float
     peak_mb: float
+    curve: pd.DataFrame
 
 
 def score_fold(path: Path, number: int, model: str, features: str) -> Figures:
@@ -52,23 +55,35 @@ def score_fold(path: Path, number: int, model: str, features: str) -> Figures:
     run = fit(tracks, model=model, features=features, split=split, explain=False)
     scores = run.scores
     return Figures(
-        scores.top_1, scores.top_3, scores.macro_f1, scores.log_loss, scores.ece, run.fit_seconds, run.peak_mb
-    )
+        scores.top_1, scores.top_3, scores.macro_f1, scores.log_loss, scores.ece, run.fit_seconds, run.peak_mb,
+        run.calibration,
+    )  # fmt: skip
 
 
 def rows(name: str, figures: list[Figures], forest: list[Figures]) -> list[list[str]]:
-    """A row a fold, with a mark where it is ahead of the study's forest, and the mean."""
-    means = Figures(*(statistics.mean(column) for column in zip(*figures, strict=True)))
+    """A row a fold, marked where it is ahead of the study's forest; the mean; and the tracks of all folds as one."""
     found = []
-    for fold, one in (*enumerate(figures, start=1), ("mean", means)):
-        cells = [f"{value:.4f}" for value in one[:5]] + [f"{one.seconds:.1f}", f"{one.peak_mb:.0f}"]
-        ahead = ""
-        if isinstance(fold, int) and forest is not figures:
-            theirs = forest[fold - 1]
-            better = [mine > their for mine, their in zip(one[:3], theirs[:3], strict=True)]
-            ahead = "yes" if all(better) and one.log_loss < theirs.log_loss else "no"
-        found.append([name, str(fold), *cells, ahead])
+    for fold, (one, theirs) in enumerate(zip(figures, forest, strict=True), start=1):
+        better = [mine > their for mine, their in zip(one[:3], theirs[:3], strict=True)]
+        ahead = "yes" if all(better) and one.log_loss < theirs.log_loss else "no"
+        found.append([name, str(fold), *cells(one[:7]), ahead if forest is not figures else ""])
+    found.append(
+        [name, "mean", *cells([statistics.mean(column) for column in list(zip(*figures, strict=True))[:7]]), ""]
+    )
+    found.append([name, "all", "", "", "", "", f"{pooled_ece([one.curve for one in figures]):.4f}", "", "", ""])
     return found
+
+
+def cells(values: Sequence[float]) -> list[str]:
+    """Five shares, seconds and megabytes."""
+    return [*(f"{value:.4f}" for value in values[:5]), f"{values[5]:.1f}", f"{values[6]:.0f}"]
+
+
+def pooled_ece(curves: list[pd.DataFrame]) -> float:
+    """The calibration error of the folds' tracks as one, of which chance makes less than of a single fold's."""
+    curve = pd.concat(curves)
+    gaps = ((curve["mean_confidence"] - curve["accuracy"]) * curve["tracks"]).groupby(curve["bin"]).sum()
+    return float(gaps.abs().sum() / curve["tracks"].sum())
 
 
 def main() -> None:

@@ -15,11 +15,9 @@ from rich.table import Table
 
 from orchestration.cli import STAGES
 from tests.benchmarks.measuring import RUNS, PeakOfTree, gib
-from tests.end_to_end.dev import Dev
+from tests.end_to_end.dev import dagster_dev
 
-STEPS = """
-query ($id: ID!) { runOrError(runId: $id) { ... on Run { status creationTime startTime endTime
-  stepStats { stepKey startTime endTime } } } }"""
+STEPS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { stepStats { stepKey startTime endTime } } } }"
 
 
 class Measured(NamedTuple):
@@ -33,20 +31,17 @@ class Measured(NamedTuple):
 
 def measure() -> Measured:
     """Start, run, stop, in an empty folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = perf_counter()
-        dev = Dev(Path(folder))
+    started = perf_counter()
+    # A process of the server may still write its last line when the folder is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, dagster_dev(Path(folder)) as dev:
         start = perf_counter() - started
-        try:
-            with PeakOfTree(dev.process.pid) as peak:
-                launched = perf_counter()
-                run_id = dev.launch("everything")
-                ended = dev.wait_for_run(run_id)
-                seconds = perf_counter() - launched
-            assert ended["status"] == "SUCCESS", dev.said
-            stats = dev.query(STEPS, id=run_id)["runOrError"]["stepStats"]
-        finally:
-            dev.stop()
+        with PeakOfTree(dev.process.pid) as peak:
+            launched = perf_counter()
+            run_id = dev.launch("everything")
+            ended = dev.wait_for_run(run_id)
+            seconds = perf_counter() - launched
+        assert ended["status"] == "SUCCESS", dev.said
+        stats = dev.query(STEPS, id=run_id)["runOrError"]["stepStats"]
     return Measured(
         start, seconds, {step["stepKey"]: step["endTime"] - step["startTime"] for step in stats}, peak.bytes
     )

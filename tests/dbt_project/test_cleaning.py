@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import duckdb
@@ -11,6 +10,7 @@ import pytest
 
 from extract import landing, warehouse
 from extract.landing import Dataset, land, rows
+from tests.conftest import Dbt
 
 FEATURES: dict[str, Any] = {
     "danceability": 0.5, "energy": 0.6, "key": 1, "loudness": -7.5, "mode": 1, "speechiness": 0.05,
@@ -29,7 +29,7 @@ def features(**other: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., CompletedProcess[str]]) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Path:
     """A crawl in two batches beside a dataset that is not active, and `dbt build` of it."""
     path = tmp_path_factory.mktemp("cleaning") / "songs of 2026.duckdb"  # dbt-duckdb names the catalogue after the file
     crawl = Dataset("tiny", "sandbox", is_synthetic=True)
@@ -188,11 +188,11 @@ def test_schemas_are_named_after_the_layers(marts: duckdb.DuckDBPyConnection) ->
 def test_data_tests_notice_what_is_wrong(
     built: Path,
     tmp_path: Path,
-    dbt: Callable[..., CompletedProcess[str]],
+    dbt: Dbt,
     failed_nodes: Callable[[], set[str]],
 ) -> None:
     """Data tests that cannot fail: here the marts are spoiled, and each spoiled place must be noticed."""
-    spoiled = tmp_path / "spoiled.duckdb"
+    spoiled = tmp_path / built.name
     spoiled.write_bytes(built.read_bytes())
     with warehouse.connect(spoiled) as connection:
         connection.execute("delete from marts.rejected_listings where listing_id = 2")
@@ -216,16 +216,14 @@ def test_data_tests_notice_what_is_wrong(
 
 
 @pytest.mark.parametrize("landed", [False, True], ids=["no raw tables", "no active dataset"])
-def test_without_raw_documents_one_sentence_says_what_to_do(
-    landed: bool, tmp_path: Path, dbt: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_without_raw_documents_one_sentence_says_what_to_do(landed: bool, tmp_path: Path, dbt: Dbt) -> None:
     """Views that fail one after another, on a table that nobody has heard of."""
-    path = tmp_path / "empty.duckdb"
+    path = tmp_path / "warehouse.duckdb"
     if landed:
         with warehouse.connect(path) as connection:
             landing.create_raw_tables(connection)
     output = dbt(path, "build", succeeds=False).stdout
-    assert f"No raw documents in {path}: run `make run`, or `song-genres import FILE`, first." in output
+    assert f"No raw documents in {path.name}: run `make run`, or `song-genres import FILE`, first." in output
 
 
 def test_feature_descriptions_name_the_ranges_of_the_seed() -> None:

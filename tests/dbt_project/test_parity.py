@@ -1,18 +1,15 @@
 """Cleaning in SQL and cleaning in pandas, as the study did it, give the same table row for row."""
 
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pandas as pd
 import pytest
 
 from extract import warehouse
 from extract.dumps import import_dump
+from tests.conftest import Dbt
 from tests.dbt_project.pandas_cleaning import assert_same, clean_like_the_study
 from tests.dbt_project.study_listing import STUDY_COLUMNS, Form, land_listing, make_listing, study_frame
-
-Dbt = Callable[..., CompletedProcess[str]]
 
 
 def build(path: Path, dbt: Dbt) -> None:
@@ -35,7 +32,7 @@ def clean_tracks(path: Path) -> pd.DataFrame:
 @pytest.mark.parametrize("form", ["dump", "crawl"])
 def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, tmp_path: Path, dbt: Dbt) -> None:
     """Another row kept than the study's, or a value changed on the way through JSON; or an order that matters."""
-    path = tmp_path / "study.duckdb"
+    path = tmp_path / "warehouse.duckdb"
     with warehouse.connect(path) as connection:
         counts = make_listing(connection, 20_000)
         listing = study_frame(connection, "listing")
@@ -52,7 +49,7 @@ def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, t
 
 def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, tmp_path: Path, dbt: Dbt) -> None:
     """The real data: names with quotes and newlines, no time_signature, ids under several genres."""
-    path = tmp_path / "tidytuesday.duckdb"
+    path = tmp_path / "warehouse.duckdb"
     import_dump(tidytuesday, path, name="tidytuesday")
     build(path, dbt)
     assert audit(path) == [32_833, 32_832, 30_384, 28_355, 28_355]
@@ -69,7 +66,7 @@ def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, t
 
 def test_kaggle_gives_the_known_counts(kaggle_with_ids: Path, tmp_path: Path, dbt: Dbt) -> None:
     """The 114-genre layout: an unnamed index column, artists in one cell, tempo and time_signature 0."""
-    path = tmp_path / "kaggle.duckdb"
+    path = tmp_path / "warehouse.duckdb"
     import_dump(kaggle_with_ids, path)
     build(path, dbt)
     assert audit(path) == [17_949, 17_905, 17_905, 17_905, 17_905]

@@ -3,14 +3,12 @@
 import csv
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
-from tests.dbt_project.conftest import ROOT
+from tests.conftest import ROOT, Dbt
 
 UNITS = re.compile(
     r"\b(Share|Count|Flag|Points|Seconds|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"
@@ -21,9 +19,9 @@ Node = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def manifest(dbt: Callable[..., CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory) -> Node:
+def manifest(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Node:
     target = tmp_path_factory.mktemp("manifest")
-    dbt(target / "none.duckdb", "parse", "--target-path", str(target))
+    dbt(target / "warehouse.duckdb", "parse", "--target-path", str(target))
     found: Node = json.loads((target / "manifest.json").read_text())
     return found
 

@@ -4,16 +4,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from extract import warehouse
 from extract.landing import Dataset, land
+from tests.conftest import Dbt
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 
@@ -32,7 +31,7 @@ while not Path(stop).exists():
         with duckdb.connect(published, read_only=True) as connection:
             clean = connection.execute("select count(*) from marts.clean_tracks").fetchone()[0]
             audited = connection.execute("select min(rows_after) from marts.cleaning_audit").fetchone()[0]
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two queries of one state
             rejected = connection.execute("select count(*) from marts.rejected_listings").fetchone()[0]
             listings = connection.execute("select max(rows_after) from marts.cleaning_audit").fetchone()[0]
         state = [clean, audited, rejected, listings]
@@ -41,6 +40,7 @@ while not Path(stop).exists():
         reads += 1
     except Exception as error:
         failures.append(repr(error))
+    time.sleep(0.2)
 print(json.dumps({"seen": seen, "reads": reads, "failures": failures}))
 """
 
@@ -58,9 +58,10 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., CompletedProcess[str]]) -> Outcome:
+def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
     folder = tmp_path_factory.mktemp("second_build")
-    in_parts, at_once, published = folder / "in_parts.duckdb", folder / "at_once.duckdb", folder / "published.duckdb"
+    in_parts, at_once = (folder / name / "warehouse.duckdb" for name in ("in_parts", "at_once"))
+    published = folder / "published.duckdb"
     with warehouse.connect(at_once) as connection:
         make_listing(connection, LISTINGS)
         listing = study_frame(connection, "listing")
@@ -116,11 +117,11 @@ def test_the_second_build_gives_what_one_build_of_everything_gives(outcome: Outc
     with warehouse.connect(outcome.at_once) as connection:
         connection.execute(f"attach '{outcome.in_parts}' as in_parts (read_only)")
         marts = [name for (name,) in connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'at_once' and schema_name = 'marts'"
+            "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
         ).fetchall()]  # fmt: skip
         assert len(marts) >= 11
         for mart in marts:
-            one, other = f"from at_once.marts.{mart}", f"from in_parts.marts.{mart}"
+            one, other = f"from warehouse.marts.{mart}", f"from in_parts.marts.{mart}"
             difference = connection.execute(f"({one} except all {other}) union all ({other} except all {one})")
             assert difference.fetchall() == [], mart
         clean = connection.execute("select count(*) from in_parts.marts.clean_tracks").fetchone()

@@ -1,10 +1,7 @@
 """The files that people without DuckDB work with, and the study's notebooks among them."""
 
 import csv
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -12,13 +9,9 @@ import pandas as pd
 import pytest
 
 from extract import exports, warehouse
-from extract.dumps import import_dump
 from extract.exports import CLEAN_TRACKS, LISTINGS, STUDY_COLUMNS, default_folder, export
 from extract.warehouse import WarehouseError
-
-ROOT = Path(__file__).parents[2]
-
-Build = Callable[[Path], Path]
+from tests.conftest import Build
 
 SONG = {
     "danceability": "0.5", "energy": "0.25", "key": "3", "loudness": "-60", "mode": "1", "speechiness": "1e-80",
@@ -59,27 +52,6 @@ def write_csv(path: Path, songs: list[dict[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(songs)
     return path
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Call with a dump: imports it into a warehouse of its own and runs every model; gives the warehouse."""
-    target = tmp_path_factory.mktemp("dbt_target")
-
-    def run(dump: Path) -> Path:
-        path = tmp_path_factory.mktemp("exports") / "warehouse.duckdb"
-        import_dump(dump, path)
-        environment = os.environ | {
-            "WAREHOUSE_PATH": str(path), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target),
-        }  # fmt: skip
-        result = subprocess.run(
-            [Path(sys.executable).with_name("dbt"), "--quiet", "run"],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert result.returncode == 0, result.stdout + result.stderr
-        return path
-
-    return run
 
 
 def exported(path: Path, folder: Path) -> exports.Export:
@@ -140,13 +112,6 @@ def test_what_the_study_never_saw_is_accounted_for(tmp_path: Path, build: Build)
     ):
         assert words in readme
     assert "Not synthetic" in readme
-
-
-def test_tidytuesday_through_the_notebooks_cleaning(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
-    """Guards against real names that come out changed: quotes, commas, line ends, letters of all kinds."""
-    written = exported(build(tidytuesday), tmp_path)
-    assert (written.rows[LISTINGS], written.rows[CLEAN_TRACKS]) == (32_833, 28_355)
-    assert_the_notebook_gets_the_clean_file(tmp_path)
 
 
 MARTS = """

@@ -69,6 +69,17 @@ def test_the_same_data_and_seed_give_the_same_probabilities() -> None:
     assert np.array_equal(first, again)
 
 
+def test_a_song_gets_the_same_bits_whatever_it_is_scored_with() -> None:
+    """Guards against matrix products that add up otherwise in a small batch, or at a batch's end."""
+    model = make_estimator(DEFAULT).fit(*made_up(artists=60))
+    new, _ = made_up(artists=250, seed=2)
+    at_once = model.predict_proba(new)
+    for batch in (1, 7, 65, 999):
+        parts = [new.iloc[start : start + batch] for start in range(0, len(new), batch)][:30]
+        found = np.concatenate([model.predict_proba(part) for part in parts])
+        assert np.array_equal(found, at_once[: len(found)])
+
+
 def test_the_artist_is_no_feature() -> None:
     """Guards against a model that learns who plays, which held-out artists cannot have."""
     inputs, genres = made_up()
@@ -185,6 +196,16 @@ def test_many_genres_get_fewer_trees() -> None:
         for y in (np.arange(400) % 2, np.arange(400) % 200)
     ]
     assert trees == [30, 13]
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]])
+def test_nets_give_the_mean_of_what_each_gives(labels: list[str]) -> None:
+    """Guards against a product by blocks that is another than scikit-learn's; two classes are computed otherwise."""
+    values = np.random.default_rng(1).normal(size=(200, 4))
+    genres = np.array(labels, dtype=object)[np.arange(200) % len(labels)]
+    nets = Nets(nets=2, hidden=8).fit(values, genres)
+    each = [net.predict_proba(nets.encoder_.transform(values)) for net in nets.nets_]
+    assert nets.predict_proba(values) == pytest.approx(np.mean(each, axis=0), abs=1e-6)
 
 
 def test_nets_see_every_row_once_an_epoch() -> None:

@@ -395,6 +395,18 @@ def test_the_first_songs_are_shown(model_path: Path, tmp_path: Path) -> None:
     assert "The first 20 songs" in result.stdout
 
 
+def test_where_to_write_is_an_argument_or_an_option_but_not_both(model_path: Path, tmp_path: Path) -> None:
+    """Guards against one of two files that is not written."""
+    path, one, other = str(songs_csv(tmp_path, {})), tmp_path / "one.csv", tmp_path / "other.csv"
+    for arguments in ([path, str(one)], [path, "-o", str(other)]):
+        result = CliRunner().invoke(app, ["predict", *arguments, "--model", str(model_path)])
+        assert result.exit_code == 0, result.output
+    assert one.read_bytes() == other.read_bytes()
+    result = CliRunner().invoke(app, ["predict", path, str(one), "-o", str(other)])
+    assert result.exit_code == 2
+    assert "OUT is given twice" in result.stderr
+
+
 def test_a_model_that_does_not_fit_says_so(model: Model, tmp_path: Path) -> None:
     """Guards against a model of other columns or genres, whose answers would be wrong and look right."""
 

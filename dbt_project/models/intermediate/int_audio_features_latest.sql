@@ -15,5 +15,7 @@ from documents
 qualify
     row_number() over (
         partition by requested_track_id
-        order by extracted_at desc, batch_id desc, is_empty_slot, {{ audio_features() | join(', ') }}, problems
+        order by
+            extracted_at desc, batch_id desc, is_empty_slot asc,
+            {{ audio_features() | join(' asc nulls last, ') }} asc nulls last, problems asc nulls last
     ) = 1

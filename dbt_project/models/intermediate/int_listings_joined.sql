@@ -81,8 +81,8 @@ final as (
             case when duration_ms is null and problems is null then track_duration_ms_problem end,
             popularity_problem
         ), '') as problems,
-        cast(null as varchar) as rejected_by,
-        cast(null as varchar) as rejection_detail
+        cast(null as string) as rejected_by,
+        cast(null as string) as rejection_detail
     from joined
 )
 

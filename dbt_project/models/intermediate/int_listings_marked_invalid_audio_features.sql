@@ -40,8 +40,10 @@ judged as (
                                 listings.{{ feature }} not between
                                 ranges.{{ feature }}_minimum and ranges.{{ feature }}_maximum
                                 then
-                                    '{{ feature }} is ' || listings.{{ feature }} || ', not from '
-                                    || ranges.{{ feature }}_minimum || ' to ' || ranges.{{ feature }}_maximum
+                                    '{{ feature }} is '
+                                    || {{ number_as_text('listings.' ~ feature, audio_features().get(feature)) }}
+                                    || ', not from ' || ranges.{{ feature }}_minimum
+                                    || ' to ' || ranges.{{ feature }}_maximum
                         end,
                     {% endfor %}
                     listings.problems

@@ -8,7 +8,7 @@ judged as (
         *,
         nullif(concat_ws(
             '; ',
-            case when tempo < 10 then 'tempo is ' || tempo || ' bpm, below 10' end,
+            case when tempo < 10 then 'tempo is ' || {{ number_as_text('tempo', 'double') }} || ' bpm, below 10' end,
             case when time_signature < 1 then 'time_signature is ' || time_signature || ', below 1' end
         ), '') as reason
     from listings

@@ -11,5 +11,5 @@ from documents
 qualify
     row_number() over (
         partition by requested_track_id
-        order by extracted_at desc, batch_id desc, popularity asc, popularity_problem asc
+        order by extracted_at desc, batch_id desc, popularity asc nulls last, popularity_problem asc nulls last
     ) = 1

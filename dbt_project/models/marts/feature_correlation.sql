@@ -5,7 +5,7 @@ with correlated as (
     select
         {% for feature in features %}
             {% for other in features[loop.index0:] %}
-                corr({{ feature }}, {{ other }}) as {{ feature }}__{{ other }},
+                corr({{ feature }}, {{ other }}) as correlation__{{ feature }}__{{ other }},
                 count({{ feature }} + {{ other }}) as tracks__{{ feature }}__{{ other }},
             {% endfor %}
         {% endfor %}
@@ -15,42 +15,45 @@ with correlated as (
     group by dataset, is_synthetic
 ),
 
+-- A select a pair, joined by union all, would be a scan a pair on Spark.
 pairs as (
-    {% for feature in features %}
-        {% for other in features[loop.index0:] %}
-            select
-                '{{ feature }}' as feature,
-                '{{ other }}' as other_feature,
-                tracks__{{ feature }}__{{ other }} as tracks,
-                {{ feature }}__{{ other }} as correlation,
-                dataset,
-                is_synthetic
-            from correlated
-            {{ 'union all' if not loop.last }}
+    select
+        split_part(pair, '__', 1) as feature,
+        split_part(pair, '__', 2) as other_feature,
+        tracks,
+        correlation,
+        dataset,
+        is_synthetic
+    from correlated
+    unpivot include nulls ((tracks, correlation) for pair in (
+        {% for feature in features %}
+            {% set first = loop.first %}
+            {% for other in features[loop.index0:] %}
+                {{ ',' if not (first and loop.first) }}
+                (tracks__{{ feature }}__{{ other }}, correlation__{{ feature }}__{{ other }})
+                    as {{ feature }}__{{ other }}
+            {% endfor %}
         {% endfor %}
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    ))
+),
+
+sides as (
+    select 1 as side
+    union all
+    select 2 as side
 ),
 
 mirrored as (
     select
-        feature,
-        other_feature,
-        tracks,
-        correlation,
-        dataset,
-        is_synthetic
+        case when sides.side = 1 then pairs.feature else pairs.other_feature end as feature,
+        case when sides.side = 1 then pairs.other_feature else pairs.feature end as other_feature,
+        pairs.tracks,
+        pairs.correlation,
+        pairs.dataset,
+        pairs.is_synthetic
     from pairs
-    union all
-    select
-        other_feature as feature,
-        feature as other_feature,
-        tracks,
-        correlation,
-        dataset,
-        is_synthetic
-    from pairs
-    where feature <> other_feature
+    cross join sides
+    where sides.side = 1 or pairs.feature <> pairs.other_feature
 )
 
 -- A feature that is the same in all tracks correlates with nothing.

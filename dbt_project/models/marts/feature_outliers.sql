@@ -11,13 +11,14 @@ quartiles as (
     group by feature
 ),
 
+-- Rounded, so that a value on a bound is on it: 0.01 - 1.5 * (0.02 - 0.01) is -0.004999999999999999.
 bounds as (
     select
         feature,
         first_quartile,
         third_quartile,
-        first_quartile - 1.5 * (third_quartile - first_quartile) as lower_bound,
-        third_quartile + 1.5 * (third_quartile - first_quartile) as upper_bound
+        round(first_quartile - 1.5 * (third_quartile - first_quartile), 9) as lower_bound,
+        round(third_quartile + 1.5 * (third_quartile - first_quartile), 9) as upper_bound
     from quartiles
 ),
 

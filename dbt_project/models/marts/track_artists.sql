@@ -22,7 +22,7 @@ credited as (
     select
         spotify_track_id,
         position,
-        case when trim(artist.id) <> '' then artist.id end as artist_id,
+        case when {{ trimmed('artist.id') }} <> '' then artist.id end as artist_id,
         coalesce(artist.name, artist.id) as artist_name,
         dataset,
         is_synthetic
@@ -35,7 +35,7 @@ listed as (
     select
         tracks.spotify_track_id,
         1 as position,
-        cast(null as varchar) as artist_id,
+        cast(null as string) as artist_id,
         tracks.artist_name,
         tracks.dataset,
         tracks.is_synthetic

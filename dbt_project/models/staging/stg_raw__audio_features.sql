@@ -17,7 +17,7 @@ renamed as (
         source,
         track_id as requested_track_id,
         listing_id,
-        payload is null or trim(payload) = 'null' as is_empty_slot,
+        payload is null or {{ trimmed('payload') }} = 'null' as is_empty_slot,
         {% for feature, type in audio_features().items() %}
             {{ to_number('document.' ~ feature, type) }} as {{ feature }},
         {% endfor %}

@@ -25,7 +25,7 @@ renamed as (
         artist_name,
         track_id as requested_track_id,
         document is not null as is_readable,
-        case when trim(document.id) <> '' then document.id end as spotify_track_id,
+        case when {{ trimmed('document.id') }} <> '' then document.id end as spotify_track_id,
         document.name as song_name,
         document.artists,
         {{ to_number('document.duration_ms', 'bigint') }} as duration_ms,

@@ -2,5 +2,5 @@
 {% test not_blank(model, column_name) %}
     select {{ column_name }}
     from {{ model }}
-    where trim({{ column_name }}) = ''
+    where {{ trimmed(column_name) }} = ''
 {% endtest %}
