@@ -15,14 +15,15 @@ from typing import Any
 import duckdb
 
 from extract.cleaning import CleaningModels
-from extract.warehouse import WarehouseError
+from extract.warehouse import WarehouseError, quoted
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
 
-LANDED_AT = {
-    **dict.fromkeys(("artists", "tracks", "audio_features", "popularity"), "extracted_at"), "requests": "requested_at",
-}  # fmt: skip
+DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
+"""The raw tables whose rows are documents."""
+
+LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_at"}
 """The raw tables that the marts are made from, and the column that says when a row was landed."""
 
 REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres publish`."
@@ -142,9 +143,9 @@ def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
             continue  # a source
         yield f'create schema if not exists "{node["schema"]}"'
         if node["resource_type"] == "seed":
-            file = str(Path(node["root_path"]) / node["original_file_path"]).replace("'", "''")
+            file = quoted(Path(node["root_path"]) / node["original_file_path"])
             columns = node["config"]["column_types"]
-            yield f"create table {node['relation_name']} as from read_csv('{file}', header = true, columns = {columns})"
+            yield f"create table {node['relation_name']} as from read_csv({file}, header = true, columns = {columns})"
         else:
             yield from _statements(nodes, parent)
             kind = "table" if node["config"]["materialized"] == "table" else "view"

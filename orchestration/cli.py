@@ -7,11 +7,11 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import duckdb
 import typer
@@ -29,6 +29,11 @@ from rich.progress import (
 from rich.table import Table
 
 from extract import landing, warehouse
+from orchestration.failures import is_suspended, told_as
+
+if TYPE_CHECKING:
+    from extract.exports import Export
+    from ml.prediction import Scoring, Tally
 
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
@@ -86,21 +91,17 @@ def _screen_progress() -> Iterator[ScreenProgress]:
         yield ScreenProgress(progress)
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
+def _plain_errors() -> AbstractContextManager[None]:
     """What a user can cause is told in a sentence, without a traceback, and ends with exit code 1."""
-    try:
-        yield
-    except Exception as error:
-        from orchestration.failures import is_suspended, sentence
+    return told_as(_exit)
 
-        words = sentence(error)
-        if words is None:
-            raise
-        suspended = is_suspended(error)
-        label = "[yellow bold]Suspended:[/]" if suspended else "[red bold]Error:[/]"
-        errors.print(f"{label} {escape(words)}", highlight=False, soft_wrap=True)
-        raise typer.Exit(SUSPENDED if suspended else 1) from error
+
+def _exit(words: str, error: Exception) -> typer.Exit:
+    """Print what happened; returns the end of the command."""
+    suspended = is_suspended(error)
+    label = "[yellow bold]Suspended:[/]" if suspended else "[red bold]Error:[/]"
+    errors.print(f"{label} {escape(words)}", highlight=False, soft_wrap=True)
+    return typer.Exit(SUSPENDED if suspended else 1)
 
 
 Source = Annotated[
@@ -468,52 +469,82 @@ def train(
 @app.command()
 def predict(
     file: Annotated[
-        Path, typer.Argument(help="Songs with audio features: CSV, Parquet or JSON lines; - is standard input.")
+        str,
+        typer.Argument(
+            metavar="IN", help="Songs with audio features: CSV, Parquet or JSON lines; - is standard input."
+        ),
     ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write .csv, .parquet or .jsonl; - is standard output.")
+    out: Annotated[
+        str | None, typer.Argument(help="Write .csv, .parquet or .jsonl; - is standard output. On Spark, a new folder.")
     ] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="OUT, said as an option.")] = None,
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
     file_format: Annotated[
         Literal["csv", "jsonl"] | None, typer.Option("--format", help="What standard input and output are.")
     ] = None,
+    engine: Annotated[
+        Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
+    ] = "local",
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
-    from ml.prediction import BATCH, load, published_model_path, score_songs, standard_input, write_songs
+    from ml.prediction import published_model_path
 
-    with _plain_errors(), ExitStack() as stack:
+    if out and output:
+        raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
+    output = out or output
+    if engine == "spark" and (output in (None, "-") or file == "-" or file_format):
+        raise typer.BadParameter(
+            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output."
+        )
+    with _plain_errors():
         if model is None:
             with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
                 model = published_model_path(connection)
-        fitted = load(model)
-        kind: str | None = None
-        if str(file) == "-":
-            file, kind = stack.enter_context(standard_input(file_format))
-        progress = stack.enter_context(_screen_progress())
-        batch = BATCH if output else SONGS_SHOWN
-        scoring = score_songs(fitted, file, file_format=kind, batch=batch, progress=progress)
-        shown = []
-        if output is None:
-            shown = list(islice(scoring, 2))  # the second only says whether there are more
-        elif str(output) == "-":
-            write_songs(scoring, sys.stdout.buffer, file_format=file_format or ("jsonl" if kind == "jsonl" else "csv"))
+        if engine == "spark" and output:
+            from ml.spark import score_songs, session
+
+            spark = session()
+            with console.status("Spark checks and scores the songs …"):
+                tally: Tally = score_songs(spark, model, file, output)
         else:
-            write_songs(scoring, output)
-    if output and str(output) != "-":
-        console.print(f"{scoring.songs:,} songs scored into {output}")
-    elif output is None:
-        _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
-        if len(shown) > 1:
-            console.print(f"The first {SONGS_SHOWN} songs; all of them with --output FILE.")
-    if scoring.problem_rows:
+            tally = _predict_here(model, file, output, file_format)
+    if output and output != "-":
+        console.print(f"{tally.songs:,} songs scored into {output}")
+    if tally.problem_rows:
         errors.print(
-            f"[yellow]{scoring.problem_rows:,} of {scoring.songs:,} songs have a value that cannot be used; it counts "
+            f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
             "as missing, and the column problems names it.[/] The first:",
             highlight=False,
             soft_wrap=True,
         )
-        for problem in scoring.problems:
+        for problem in tally.problems:
             errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _predict_here(model: Path, file: str, output: str | None, file_format: str | None) -> "Scoring":
+    """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
+    from ml.prediction import BATCH, load, score_songs, standard_input, write_songs
+
+    with ExitStack() as stack:
+        fitted = load(model)
+        path, kind = Path(file), None
+        if file == "-":
+            path, kind = stack.enter_context(standard_input(file_format))
+        progress = stack.enter_context(_screen_progress())
+        batch = BATCH if output else SONGS_SHOWN
+        scoring = score_songs(fitted, path, file_format=kind, batch=batch, progress=progress)
+        shown = []
+        if output is None:
+            shown = list(islice(scoring, 2))  # the second only says whether there are more
+        elif output == "-":
+            write_songs(scoring, sys.stdout.buffer, file_format=file_format or ("jsonl" if kind == "jsonl" else "csv"))
+        else:
+            write_songs(scoring, Path(output))
+    if output is None:
+        _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
+        if len(shown) > 1:
+            console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
+    return scoring
 
 
 def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool) -> None:
@@ -575,8 +606,36 @@ def export(
         _screen_progress() as progress,
     ):
         written = export_marts(connection, output, progress=progress)
+    _print_export(written, "file")
+
+
+@app.command()
+def export_raw() -> None:
+    """Write the active dataset's raw documents as Parquet, which `dbt build --target spark` reads (docs/spark.md)."""
+    from extract.raw_export import export_raw as export_documents
+    from extract.raw_export import raw_export_path
+    from extract.spark import SparkUnavailable, require_spark
+
+    with (
+        _plain_errors(),
+        warehouse.connect(warehouse.warehouse_path(), read_only=True) as connection,
+        _screen_progress() as progress,
+    ):
+        written = export_documents(connection, raw_export_path(), progress=progress)
+    _print_export(written, "table")
+    try:
+        require_spark()
+        console.print("Now: dbt build --target spark")
+    except SparkUnavailable as error:  # no failure: the files may be for another machine
+        errors.print(
+            f"[yellow]Spark cannot start on this machine:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
+
+
+def _print_export(written: "Export", what: str) -> None:
+    """The table of what was written: the rows of each `what`."""
     label = " (synthetic)" if written.is_synthetic else ""
-    table = Table("file", "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
+    table = Table(what, "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
     for name, rows in written.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(table)

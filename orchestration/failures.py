@@ -1,25 +1,27 @@
 """How a failure is told: the cause in a sentence with what to do, in the console and in Dagster's interface alike.
 
 Belongs here: which errors are a user's to mend, and their way into Dagster. Not here: the sentences, which those who
-raise them write. Dagster is imported where it is needed: the console script should start without it.
+raise them write. Dagster and scikit-learn are imported where they are needed: the console script should start without.
 """
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import duckdb
 
-from extract.crawl import CrawlSuspended
-from extract.dumps import DumpError
-from extract.fetch import FetchError
-from extract.landing import UnknownDataset
-from extract.settings import CrawlError
-from extract.warehouse import WarehouseError
-from ml.dataset import ModelError
 
-USER_ERRORS = (CrawlError, DumpError, FetchError, UnknownDataset, WarehouseError, ModelError)
-"""What a user can cause, and mend: its message is all that need be read."""
+def _user_errors() -> tuple[type[Exception], ...]:
+    """What a user can cause, and mend: its message is all that need be read."""
+    from extract.dumps import DumpError
+    from extract.fetch import FetchError
+    from extract.landing import UnknownDataset
+    from extract.settings import CrawlError
+    from extract.spark import SparkUnavailable
+    from extract.warehouse import WarehouseError
+    from ml.dataset import ModelError
+
+    return CrawlError, DumpError, FetchError, SparkUnavailable, UnknownDataset, WarehouseError, ModelError
 
 
 def sentence(error: BaseException | None) -> str | None:
@@ -29,7 +31,7 @@ def sentence(error: BaseException | None) -> str | None:
     """
     if error is None:
         return None
-    if isinstance(error, USER_ERRORS):
+    if isinstance(error, _user_errors()):
         return str(error)
     no_space = getattr(error, "errno", None) == errno.ENOSPC
     if no_space or (isinstance(error, duckdb.Error | OSError) and "No space left on device" in str(error)):
@@ -42,21 +44,28 @@ def sentence(error: BaseException | None) -> str | None:
 
 def is_suspended(error: BaseException | None) -> bool:
     """Whether `error` is, or comes from, a crawl that stopped in good order and goes on later."""
+    from extract.crawl import CrawlSuspended
+
     return error is not None and (isinstance(error, CrawlSuspended) or is_suspended(error.__cause__))
 
 
 @contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Within a step: an error that a user can mend becomes a `dagster.Failure` whose description is the sentence.
-
-    Dagster shows the description above the traceback, and does not try the step again.
-    """
+def told_as(make: Callable[[str, Exception], Exception]) -> Iterator[None]:
+    """Within the block, an error that a user can mend becomes what `make` makes of its sentence and of itself."""
     try:
         yield
     except Exception as error:
         words = sentence(error)
         if words is None:
             raise
-        import dagster as dg
+        raise make(words, error) from error
 
-        raise dg.Failure(description=words, allow_retries=False) from error
+
+def told_in_a_sentence() -> AbstractContextManager[None]:
+    """Within a step: an error that a user can mend becomes a `dagster.Failure` whose description is the sentence.
+
+    Dagster shows the description above the traceback, and does not try the step again.
+    """
+    import dagster as dg
+
+    return told_as(lambda words, _: dg.Failure(description=words, allow_retries=False))

@@ -104,6 +104,11 @@ def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
     return "The run was ended before it was done."
 
 
+def follows(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The asset, to be made by itself when what it is made from was, where `automation` is switched on."""
+    return spec.replace_attributes(automation_condition=dg.AutomationCondition.eager())
+
+
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
     target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),

@@ -20,18 +20,21 @@ def table_metadata(connection: duckdb.DuckDBPyConnection, schema: str, table: st
     """
     relation = f'"{schema}"."{table}"'
     (rows,) = connection.execute(f"select count(*) from {relation}").fetchone() or (0,)
-    first = connection.execute(f"from {relation} limit {PREVIEW_ROWS}")
-    columns = [column[0] for column in first.description]
-    records = [dg.TableRecord(dict(zip(columns, map(_shown, row), strict=True))) for row in first.fetchall()]
-    metadata: dict[str, Any] = {"dagster/row_count": rows}
-    if records:  # Dagster wants the columns' types for a table without rows
-        metadata["preview"] = dg.MetadataValue.table(records)
-    if "is_synthetic" in columns:
+    metadata = {"dagster/row_count": rows} | preview(connection, schema, table)
+    if "is_synthetic" in connection.sql(f"from {relation}").columns:
         (synthetic,) = connection.execute(
             f"select coalesce(bool_or(is_synthetic), false) from {relation}"
         ).fetchone() or (False,)
         metadata["synthetic"] = bool(synthetic)
     return metadata
+
+
+def preview(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, Any]:
+    """The first rows of a table; nothing of an empty one, for which Dagster wants the columns' types."""
+    first = connection.execute(f'from "{schema}"."{table}" limit {PREVIEW_ROWS}')
+    columns = [column[0] for column in first.description]
+    records = [dg.TableRecord(dict(zip(columns, map(_shown, row), strict=True))) for row in first.fetchall()]
+    return {"preview": dg.MetadataValue.table(records)} if records else {}
 
 
 def _shown(value: object) -> str | int | float | bool:

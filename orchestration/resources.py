@@ -82,6 +82,11 @@ def dbt_resource() -> DbtCliResource:
     return Dbt(project_dir=str(ROOT), profiles_dir=str(ROOT), dbt_executable=str(Path(sys.executable).with_name("dbt")))
 
 
+def dbt_target() -> Path:
+    """Where dbt writes for us, in the working directory: one folder, so that what is parsed once stays parsed."""
+    return Path.cwd() / "target" / "run"
+
+
 def write_documentation(page: Path) -> Path:
     """Write dbt's documentation of every table, column and test to `page`: one file that asks the network for nothing.
 
@@ -93,7 +98,7 @@ def write_documentation(page: Path) -> Path:
         raise warehouse.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
     point_dbt_at(file)
     prepare_manifest()
-    target = ROOT / "target" / "docs"
+    target = dbt_target()
     target.mkdir(parents=True, exist_ok=True)
     # With a manifest at hand dbt need not compile the models, which takes as long as all the rest.
     shutil.copyfile(dbt_project.manifest_path, target / "manifest.json")

@@ -6,13 +6,12 @@ import dagster as dg
 from pydantic import Field
 
 from extract.progress import Progress
+from extract.raw_export import TABLES
 from extract.sources import CrawlOptions, crawl_options, extract
 from orchestration.checks import DOCUMENT_CHECKS, check_documents
 from orchestration.failures import told_in_a_sentence
-from orchestration.metadata import table_metadata
+from orchestration.metadata import preview
 from orchestration.resources import Warehouse
-
-TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
 
 
 class ExtractConfig(dg.Config):
@@ -59,9 +58,9 @@ def raw_documents(
     """Land the source's documents, or what of them has not been landed yet."""
     with told_in_a_sentence():
         extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
-    with warehouse.connect(read_only=True) as connection:
-        shown = {table: table_metadata(connection, "raw", table) for table in TABLES}
-        checks = list(check_documents(connection, extraction.dataset.name))
+        with warehouse.connect(read_only=True) as connection:
+            shown = {table: preview(connection, "raw", table) for table in TABLES}
+            checks = list(check_documents(connection, extraction.dataset.name))
     cost: dict[str, dg.MetadataValue] = {}
     if extraction.report:
         cost = {

@@ -47,7 +47,6 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         kinds={"duckdb", "scikitlearn"},
         description=comment,
         deps=deps,
-        automation_condition=dg.AutomationCondition.eager(),
         metadata={"dagster/column_schema": schema},
     )
 
@@ -134,7 +133,6 @@ class StudyConfig(dg.Config):
     kinds={"duckdb", "scikitlearn"},
     description=f"{TABLES['study_figures'][0]} Beside them, in ml.model_runs, the same protocols on this dataset.",
     deps=[["ml", "model_runs"]],
-    automation_condition=dg.AutomationCondition.eager(),
 )
 def study_protocols(
     config: StudyConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
@@ -169,7 +167,6 @@ def study_protocols(
     kinds={"duckdb", "scikitlearn"},
     description=TABLES["genre_predictions"][0],
     check_specs=PREDICTION_CHECKS,
-    automation_condition=dg.AutomationCondition.eager(),
 )
 def genre_predictions(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """The five likeliest genres of every clean track, by the run of `ml.model_runs` that is published."""

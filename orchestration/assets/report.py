@@ -25,15 +25,14 @@ REPORTS = Path("reports")
     ],
     kinds={"duckdb"},
     check_specs=PUBLISHED_CHECKS,
-    automation_condition=dg.AutomationCondition.eager(),
 )
 def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """The copy that readers open: replaced at once, when everything before it was built and tested."""
     progress("publishing", 0, None)
     with told_in_a_sentence():
         size = warehouse.publish()
-        with warehouse.connect(read_only=True) as connection:
-            check = check_published(connection, Path(warehouse.published_path))
+        with warehouse.connect(read_only=True) as connection, warehouse.connect_published() as copy:
+            check = check_published(connection, copy)
     return dg.MaterializeResult(
         metadata={"path": dg.MetadataValue.path(warehouse.published_path), "bytes": size}, check_results=[check]
     )
@@ -43,7 +42,6 @@ def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress
     key=["report", "page"],
     group_name="report",
     deps=[published_database],
-    automation_condition=dg.AutomationCondition.eager(),
     kinds={"html"},
 )
 def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
@@ -70,7 +68,6 @@ def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> d
     group_name="report",
     deps=[key for key in dbt_models.keys if key.path[0] == "marts"],
     kinds={"html"},
-    automation_condition=dg.AutomationCondition.eager(),
 )
 def documentation(progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """reports/warehouse.html: every table, column, test and the lineage, as dbt documents them."""
@@ -84,7 +81,6 @@ def documentation(progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     key=["report", "exports"],
     group_name="report",
     deps=[published_database],
-    automation_condition=dg.AutomationCondition.eager(),
     kinds={"csv", "parquet"},
 )
 def exports(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:

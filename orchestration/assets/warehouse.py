@@ -12,7 +12,7 @@ from extract.warehouse import WarehouseError
 from orchestration.builds import what_failed
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import table_metadata
-from orchestration.resources import Warehouse, dbt_project, prepare_manifest
+from orchestration.resources import Warehouse, dbt_project, dbt_target, prepare_manifest
 
 prepare_manifest()
 
@@ -27,7 +27,7 @@ class Translator(DagsterDbtTranslator):
         return dbt_resource_props["fqn"][1] if dbt_resource_props["resource_type"] == "model" else "intermediate"
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:
-        """Built anew when what it is made from was. Seeds are loaded by each dbt command, where they have changed."""
+        """Built anew when what it is made from was; seeds are loaded with it (macros/load_seeds.sql)."""
         if dbt_resource_props["resource_type"] == "seed":
             return None
         return dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
@@ -51,7 +51,8 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Build and test every layer. A test that fails stops what lies below it, publication among it."""
     progress("dbt build", 0, None)
-    build = dbt.cli(["build"], context=context)
+    # Unit tests try the code on rows of their own, whatever was landed: for `dbt build` by hand and `make test`.
+    build = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=dbt_target())
     events, failure = [], None
     try:
         for done, event in enumerate(build.stream(), start=1):

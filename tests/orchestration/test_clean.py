@@ -2,10 +2,7 @@
 
 import gzip
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -14,14 +11,13 @@ from typer.testing import CliRunner
 
 from extract import warehouse
 from extract.cleaning import clean_dump
-from extract.dumps import DumpError, import_dump
+from extract.dumps import DumpError
 from extract.exports import CLEAN_TRACKS, STUDY_COLUMNS, export
 from orchestration import builds
-from orchestration.builds import ROOT, cleaning_models
+from orchestration.builds import cleaning_models
 from orchestration.cli import app
-
-Build = Callable[[Path], Path]
-
+from tests.conftest import Build
+from tests.extract.test_exports import assert_the_notebook_gets_the_clean_file
 
 SONG = [
     "0.5", "0.25", "3", "-6.1", "1", "1e-80", "0.1", "0.30000000000000004", "0.1", "0.123456789012345", "120", "180000",
@@ -95,25 +91,6 @@ AS_LINES = "\n".join(
 )
 
 
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Call with a dump: imports it into a warehouse of its own and runs every model; gives the warehouse."""
-    target = tmp_path_factory.mktemp("dbt_target")
-
-    def run(dump: Path) -> Path:
-        path = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
-        import_dump(dump, path)
-        environment = os.environ | {
-            "WAREHOUSE_PATH": str(path), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target),
-        }  # fmt: skip
-        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run"]
-        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return path
-
-    return run
-
-
 def assert_the_short_way_is_the_long_way(dump: Path, folder: Path, build: Build) -> int:
     """Both ways, compared to the byte; returns how many tracks are clean."""
     report = clean_dump(dump, folder / "clean.csv", cleaning_models(), rejected=folder / "rejected.csv")
@@ -151,8 +128,9 @@ def test_every_oddity_of_json_lines(tmp_path: Path, build: Build) -> None:
 
 
 def test_tidytuesday(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
-    """Guards against a layout, real names and missing columns that one way reads otherwise."""
+    """Guards against a layout, real names and missing columns that one way, or the notebook, reads otherwise."""
     assert assert_the_short_way_is_the_long_way(tidytuesday, tmp_path, build) == 28_355
+    assert len(assert_the_notebook_gets_the_clean_file(tmp_path / "export")) == 32_833
 
 
 def test_the_kaggle_layout(tmp_path: Path, build: Build, kaggle_with_ids: Path) -> None:
