@@ -3,21 +3,32 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install run dev test lint format bench screenshots lock clean
+.PHONY: help install install-spark run dev test test-spark lint format bench bench-spark screenshots lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Installed once, and again only when the lock changes. `--no-deps`: the lock is complete, so pip resolves nothing.
+# `--no-deps`: the locks are complete, so pip resolves nothing.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+# Installed once, and again only when the lock changes.
 $(BIN)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("song-genres needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Name another: make $(MAKECMDGOALS) PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	@echo "Installing into .venv (once; a few minutes) …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 install: $(BIN)/.installed  ## Create .venv and install what requirements.lock names
+
+# Spark is 490 MB: into the same .venv, and only for those who ask for it.
+$(BIN)/.installed-spark: $(BIN)/.installed requirements-spark.lock
+	@echo "Installing Spark into .venv (once; a minute or two) …"
+	@$(PIP_INSTALL) --no-build-isolation --require-hashes --requirement requirements-spark.lock
+	@touch $@
+
+install-spark: $(BIN)/.installed-spark  ## Add what requirements-spark.lock names, for dbt's target spark (needs Java 17 or 21)
 
 run: install  ## The main job; INPUT=file.csv for your own dump, INPUT=tidytuesday for a published one
 	@$(BIN)/song-genres run $(if $(INPUT),--input '$(INPUT)')
@@ -29,6 +40,10 @@ dev: install  ## Dagster's web interface
 # Files go out in order: by size, as xdist would have it, those of few and long tests would be left for the end.
 test: install  ## All tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+# One process and one session of Spark for all of them.
+test-spark: install-spark  ## The tests of the dbt project on Spark
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/spark
 
 lint: install  ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .
@@ -44,12 +59,17 @@ format: install  ## Let ruff and sqlfluff put the code into shape
 bench: install  ## Speed, memory and cost, side by side
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
+bench-spark: install-spark  ## dbt on Spark beside DuckDB: time, memory, bytes shuffled
+	@$(BIN)/python -m tests.benchmarks spark
+
 screenshots: install  ## Pictures of the report for the README (needs chromium, and make run first)
 	@$(BIN)/python -m tests.screenshots
 
-lock:  ## Resolve requirements.lock anew (needs uv)
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
-		--extra dev pyproject.toml --output-file requirements.lock
+LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
+
+lock:  ## Resolve requirements.lock and requirements-spark.lock anew (needs uv)
+	uv pip compile $(LOCK) --extra dev pyproject.toml --output-file requirements.lock
+	uv pip compile $(LOCK) --extra spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
 
 clean:  ## Remove what runs and builds made, but not data/
 	rm -rf target logs reports .pytest_cache .mypy_cache .ruff_cache .tmp_dagster_home_*

@@ -1,13 +1,77 @@
-"""Fixtures for every test: the real data (where they are), and a small dump of made-up songs."""
+"""Fixtures for every test: the real data (where they are), a small dump of made-up songs, and dbt."""
 
 import csv
+import os
 import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from extract.dumps import import_dump
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+Dbt = Callable[..., subprocess.CompletedProcess[str]]
+Build = Callable[[Path], Path]
+
+
+def own_environment(**variables: str) -> dict[str, str]:
+    """The environment of a process that is to find its database in its working directory, and `variables`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")}
+    return inherited | variables
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_dbt() -> Iterator[None]:
+    """Processes of tests write no log of dbt's: it takes a second of a build, and nobody reads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_LOG_LEVEL_FILE", "none")
+        patch.setenv("DBT_USE_COLORS", "false")
+        yield
+
+
+@pytest.fixture(scope="session")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """Call as `dbt(warehouse, "build", ...)`: dbt in a process of its own; fails the test unless `succeeds=False`.
+
+    It works in the warehouse's folder, for which the file is but a name: dbt parses the whole project again for every
+    other spelling of the path, which takes as long as all the models of a small dataset.
+    """
+    target = tmp_path_factory.mktemp("dbt_target")
+
+    def run(warehouse: Path, *arguments: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "WAREHOUSE_PATH": warehouse.name,
+            "DBT_PROJECT_DIR": str(ROOT),
+            "DBT_PROFILES_DIR": str(ROOT),
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target / "logs"),
+        }
+        command = [str(Path(sys.executable).with_name("dbt")), *arguments]
+        result = subprocess.run(
+            command, cwd=warehouse.parent, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (result.returncode == 0) == succeeds, result.stdout + result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Build:
+    """Call with a dump: imports it into a warehouse of its own and runs every model; gives the warehouse."""
+
+    def run(dump: Path) -> Path:
+        path: Path = tmp_path_factory.mktemp("built") / "warehouse.duckdb"
+        import_dump(dump, path)
+        dbt(path, "run")
+        return path
+
+    return run
 
 
 @pytest.fixture(scope="session")

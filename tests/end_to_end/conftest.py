@@ -1,10 +1,47 @@
-"""A real browser: Debian's chromium, driven by Playwright."""
+"""A run that has ended well, for the tests of what it left, and a real browser: Debian's chromium, by Playwright."""
 
+import fcntl
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.conftest import own_environment
+
+SCRIPT = Path(sys.executable).with_name("song-genres")
+
+
+def song_genres(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The console script in a folder of its own; `variables` of its environment."""
+    environment = own_environment(COLUMNS="160", **variables)
+    return subprocess.run(
+        [str(SCRIPT), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=540
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `song-genres run --input songs.csv` has ended well, and what it said, in said.txt.
+
+    Made once for all of pytest's workers: copy it before you write there.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    folder.mkdir(exist_ok=True)
+    with (folder / "making").open("w") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        if not (folder / "said.txt").exists():
+            shutil.copyfile(songs_csv, folder / "songs.csv")
+            result = song_genres("run", "--input", "songs.csv", "--model", "lightgbm", cwd=folder)
+            assert result.returncode == 0, result.stdout + result.stderr
+            (folder / "said.txt").write_text(result.stdout)
+    return folder
+
 
 LAUNCH = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, own_environment
 
 LAUNCH = """
 mutation ($job: String!, $config: RunConfigData!) {
@@ -38,13 +38,14 @@ class Dev:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = (folder / "dev.log").open("a")
-        environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")}
         self.process = subprocess.Popen(
             [Path(sys.executable).with_name("dagster"), "dev", "--port", str(self.port)],
             cwd=folder, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
-            env=environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env=own_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+            # Dagster takes SIGTERM as it takes SIGINT, which what a script started in the background would ignore.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
-        self.wait_for(lambda: self.answers(), seconds=120)
+        self.wait_for(self.answers, seconds=120)
 
     def answers(self) -> bool:
         """Whether the interface is up and the code is loaded."""
@@ -62,7 +63,7 @@ class Dev:
 
     def query(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data that GraphQL answers."""
-        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30)
+        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=240)
         answer.raise_for_status()
         return answer.json()["data"]  # type: ignore[no-any-return]
 
@@ -76,10 +77,9 @@ class Dev:
         """The run's status, and when it began and ended."""
         return self.query(RUN, id=run_id)["runOrError"]  # type: ignore[no-any-return]
 
-    def wait_for_run(self, run_id: str, *statuses: str) -> dict[str, Any]:
-        """Wait until the run has one of the statuses, by default an end."""
-        wanted = statuses or ("SUCCESS", "FAILURE", "CANCELED")
-        self.wait_for(lambda: self.run(run_id)["status"] in wanted, seconds=240)
+    def wait_for_run(self, run_id: str) -> dict[str, Any]:
+        """Wait until the run has ended."""
+        self.wait_for(lambda: self.run(run_id)["status"] in ("SUCCESS", "FAILURE", "CANCELED"), seconds=240)
         return self.run(run_id)
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float) -> None:
@@ -87,13 +87,13 @@ class Dev:
         until = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < until, f"not within {seconds} s; {self.said[-3000:]}"
-            time.sleep(0.3)
+            time.sleep(0.5)
 
     def stop(self) -> None:
-        """SIGTERM, and wait."""
+        """SIGTERM, and wait: Dagster gives each of its two services a minute to end what it does, and then kills it."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=150)
         self.log.close()
 
 

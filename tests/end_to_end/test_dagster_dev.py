@@ -18,16 +18,11 @@ CRAWL = {"source": "sandbox", "genres": {"Techno": 40, "Jazz": 40, "Metal": 40},
 
 
 @pytest.fixture(scope="module")
-def project(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the songs landed."""
+def dev(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """In a folder with the songs landed; the last test stops it."""
     folder = tmp_path_factory.mktemp("dev")
     import_dump(songs_csv, folder / "data" / "warehouse.duckdb", name="songs")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def dev(project: Path) -> Iterator[Dev]:
-    with dagster_dev(project) as dev:
+    with dagster_dev(folder) as dev:
         yield dev
 
 
@@ -44,7 +39,7 @@ def test_everything_started_in_the_browser_and_once_more_at_the_same_time(dev: D
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{dev.url}/locations/song_genres/jobs/everything")
     page.get_by_role("button", name="Materialize all").click()
-    page.get_by_role("link", name="View", exact=True).click()
+    page.get_by_role("link", name="View", exact=True).click(timeout=120_000)
     second = dev.launch("everything", **QUICK)
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=240_000)
     first = page.url.rsplit("/", 1)[1]
@@ -57,25 +52,26 @@ def test_everything_started_in_the_browser_and_once_more_at_the_same_time(dev: D
 
     page.goto(f"{dev.url}/assets/marts/clean_tracks")
     for words in ("The study's clean table", "Row count", "360", "How suitable the track is for dancing"):
-        expect(page.get_by_text(words).first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
     page.goto(f"{dev.url}/assets/ml/model_runs?view=checks")
     for words in ("nothing_on_both_sides", "beats_the_majority", "This is a blocking asset check"):
-        expect(page.get_by_text(words).first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
+    page.close()
 
 
 def test_stopped_and_started_in_the_middle_of_a_crawl_nothing_is_lost_and_nobody_holds_the_database(
-    project: Path,
+    dev: Dev,
 ) -> None:
     """Guards against a process that lives on and holds the file, and a run that is "started" for ever."""
-    folder = project
-    with dagster_dev(folder) as dev:
-        crawling = dev.launch("extract", raw_documents={"config": CRAWL})
-        dev.wait_for(lambda: landed(folder) > 0, seconds=120)
+    folder = dev.folder
+    crawling = dev.launch("extract", raw_documents={"config": CRAWL})
+    dev.wait_for(lambda: landed(folder) > 0, seconds=120)
+    dev.stop()
     before = landed(folder)
-    with dagster_dev(folder) as dev:
-        assert dev.wait_for_run(crawling)["status"] in ("FAILURE", "CANCELED", "SUCCESS")
-        again = dev.launch("extract", raw_documents={"config": CRAWL})
-        assert dev.wait_for_run(again)["status"] == "SUCCESS"
+    with dagster_dev(folder) as started_again:
+        assert started_again.wait_for_run(crawling)["status"] in ("FAILURE", "CANCELED", "SUCCESS")
+        again = started_again.launch("extract", raw_documents={"config": CRAWL})
+        assert started_again.wait_for_run(again)["status"] == "SUCCESS"
     assert landed(folder) >= before > 0
     with warehouse.connect(folder / "data" / "warehouse.duckdb") as connection:
         counts = (

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from extract import landing, warehouse
-from extract.dumps import import_dump
 from extract.landing import Dataset
 from extract.progress import ignore
 from extract.warehouse import WarehouseError
@@ -27,25 +25,21 @@ from ml.dataset import Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
 from ml.features import Audio
 from orchestration.builds import require_tested_build
+from orchestration.checks import contents
 from orchestration.cli import app
 from tests.conftest import ROOT
 
 # dagster-dbt uses what dagster is about to rename.
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
 
-
+WAREHOUSE, PUBLISHED = "data/warehouse.duckdb", "data/song_genres.duckdb"
 EVERYTHING_BELOW = ("staging", "intermediate", "marts", "ml", "report")
 
 
-def run_in(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *groups: str, model: str = "lightgbm"
-) -> dg.ExecuteInProcessResult:
-    """Materialise the groups in `folder`, as one run."""
+def materialise(*groups: str, model: str = "lightgbm") -> dg.ExecuteInProcessResult:
+    """Materialise the groups in the working directory, as one run."""
     from orchestration.definitions import definitions
 
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("WAREHOUSE_PATH", "warehouse.duckdb")
-    monkeypatch.setenv("PUBLISHED_PATH", "published.duckdb")
     defined = definitions(ignore)
     graph = defined.resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
@@ -59,7 +53,7 @@ def run_in(
 
 def files(folder: Path) -> dict[str, bytes]:
     """What people look at."""
-    return {name: (folder / name).read_bytes() for name in ("published.duckdb", "reports/index.html")}
+    return {name: (folder / name).read_bytes() for name in (PUBLISHED, "reports/index.html")}
 
 
 def told(result: dg.ExecuteInProcessResult) -> str:
@@ -69,34 +63,22 @@ def told(result: dg.ExecuteInProcessResult) -> str:
     return str(failure.user_failure_data.description)
 
 
-@pytest.fixture(scope="module")
-def built(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a warehouse that was built, tested and published."""
-    folder = tmp_path_factory.mktemp("publishing")
-    import_dump(songs_csv, folder / "warehouse.duckdb", name="songs")
-    with pytest.MonkeyPatch.context() as monkeypatch, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "AssetExecutionContext")
-        assert run_in(folder, monkeypatch, *EVERYTHING_BELOW).success
-        yield folder
-
-
 @pytest.fixture
-def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, and the working directory."""
-    copy = Path(shutil.copytree(built, tmp_path / "copy"))
+def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a warehouse that was built, tested and published: the working directory."""
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     monkeypatch.chdir(copy)
-    monkeypatch.setenv("WAREHOUSE_PATH", str(copy / "warehouse.duckdb"))
-    monkeypatch.setenv("PUBLISHED_PATH", "published.duckdb")
+    monkeypatch.setenv("WAREHOUSE_PATH", str(copy / WAREHOUSE))
     return copy
 
 
-def test_a_failing_dbt_test_keeps_the_last_good_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_dbt_test_keeps_the_last_good_copy(folder: Path) -> None:
     """Guards against asset checks that fail while the assets below them are made all the same."""
     good = files(folder)
-    with warehouse.connect(folder / "warehouse.duckdb") as connection:
+    with warehouse.connect(folder / WAREHOUSE) as connection:
         impossible = {"endpoint": "search", "attempts": 0, "waited_seconds": 0.0, "elapsed_seconds": 0.0}
         landing.land(connection, Dataset("songs", "x"), {"requests": landing.rows("requests", [impossible])})
-    result = run_in(folder, monkeypatch, *EVERYTHING_BELOW)
+    result = materialise(*EVERYTHING_BELOW)
     assert not result.success
     assert "source_in_range_raw_requests_attempts__1 (Got 1 result" in told(result)
     assert "the published copy stays as it is" in told(result)
@@ -139,7 +121,7 @@ def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pyt
         return replace(split, train=np.append(split.train, split.test[0]))
 
     monkeypatch.setattr("orchestration.assets.model.split_by_artist", leaking)
-    result = run_in(folder, monkeypatch, "ml", "report")
+    result = materialise("ml", "report")
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == [
         "nothing_on_both_sides"
     ]
@@ -163,12 +145,12 @@ def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
 
     monkeypatch.setitem(ESTIMATORS, "worst", lambda _features, _seed: make_pipeline(Audio(), Worst(strategy="prior")))
     monkeypatch.setattr("ml.training.save", lambda _model, path: path.parent.mkdir(parents=True) or path.touch())
-    result = run_in(folder, monkeypatch, "ml", "report", model="worst")
+    result = materialise("ml", "report", model="worst")
     failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert "beats_the_majority" in failed
     assert not result.success
     assert files(folder) == good
-    with warehouse.connect(folder / "warehouse.duckdb", read_only=True) as connection:
+    with warehouse.connect(folder / WAREHOUSE, read_only=True) as connection:
         shown = connection.execute("select model from ml.model_runs where is_published").fetchall()
     assert shown == [("lightgbm",)]
 
@@ -177,9 +159,9 @@ def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> No
     """Guards against new marts beside old ones, and against marts that nobody tested."""
     from orchestration.resources import dbt_resource
 
-    good = (folder / "published.duckdb").read_bytes()
+    good = (folder / PUBLISHED).read_bytes()
     assert CliRunner().invoke(app, ["publish"]).exit_code == 0
-    (folder / "published.duckdb").write_bytes(good)
+    (folder / PUBLISHED).write_bytes(good)
     dbt = dbt_resource()
     for command, words in [
         (["run", "--select", "genre_summary"], "`dbt run` did not build every model"),
@@ -189,7 +171,7 @@ def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> No
         refused = CliRunner().invoke(app, ["publish"])
         assert refused.exit_code == 1
         assert words in refused.stderr
-        assert (folder / "published.duckdb").read_bytes() == good
+        assert (folder / PUBLISHED).read_bytes() == good
     dbt.cli(["--quiet", "test", "--exclude", "resource_type:unit_test"], target_path=folder / "target").wait()
     assert CliRunner().invoke(app, ["publish"]).exit_code == 0
 
@@ -206,28 +188,21 @@ def test_the_documentation_is_one_page_with_types_and_descriptions(folder: Path)
 
 def test_a_backup_of_the_published_copy_restores_all(folder: Path) -> None:
     """Guards against a backup, as docs/operations.md has it, that lacks the raw documents or cannot be published."""
-    shutil.copyfile(folder / "published.duckdb", folder / "backup.duckdb")
-    before = contents(folder / "published.duckdb")
-    for name in ("published.duckdb", "warehouse.duckdb"):
+    shutil.copyfile(folder / PUBLISHED, folder / "backup.duckdb")
+    before = published_contents()
+    for name in (PUBLISHED, WAREHOUSE):
         (folder / name).unlink()
-    shutil.copyfile(folder / "backup.duckdb", folder / "warehouse.duckdb")
+    shutil.copyfile(folder / "backup.duckdb", folder / WAREHOUSE)
     restored = CliRunner().invoke(app, ["publish"])
     assert restored.exit_code == 0, restored.output
-    assert contents(folder / "published.duckdb") == before
+    assert published_contents() == before
     assert {"raw.tracks", "marts.clean_tracks", "ml.model_runs"} <= before.keys()
     assert CliRunner().invoke(app, ["report"]).exit_code == 0
 
 
-def contents(database: Path) -> dict[str, tuple[int, int]]:
-    """Of each table: its rows, and a digest of them in any order."""
-    with warehouse.connect(database, read_only=True) as connection:
-        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-        return {
-            f"{schema}.{table}": connection.execute(
-                f'select count(*), sum(hash(listed)) from "{schema}"."{table}" as listed'
-            ).fetchone()
-            for schema, table in tables
-        }  # type: ignore[misc]
+def published_contents() -> dict[str, tuple[int, int]]:
+    with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+        return contents(connection)
 
 
 @pytest.fixture

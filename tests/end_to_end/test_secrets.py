@@ -1,46 +1,27 @@
 """Secrets stay in the environment: a whole run against the local Spotify, and then every file it wrote is searched."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, serve
-
-SCRIPT = Path(sys.executable).with_name("song-genres")
+from tests.end_to_end.conftest import song_genres
 
 
 def test_neither_the_secret_nor_a_token_is_in_anything_that_a_run_wrote(tmp_path: Path) -> None:
     """Guards against credentials in the database, the logs, Dagster's storage, the page or the screen."""
     with serve(build_catalogue(listings=400, only=["Techno", "Jazz"])) as server:
-        environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATH")} | {
-            "PATH": os.environ["PATH"],
-            "SPOTIFY_CLIENT_ID": CLIENT_ID,
-            "SPOTIFY_CLIENT_SECRET": CLIENT_SECRET,
-            "SPOTIFY_ACCOUNTS_ADDRESS": server.address,
-            "SPOTIFY_API_ADDRESS": f"{server.address}/v1",
-            "RECCOBEATS_ADDRESS": f"{server.address}/reccobeats/v1",
-        }
-        command = [
-            str(SCRIPT),
-            "run",
-            "--input",
-            "spotify",
-            "-g",
-            "Techno",
-            "-g",
-            "Jazz",
-            "--requests-per-window",
-            "9999",
-            "--model",
-            "lightgbm",
-        ]
-        result = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=540, check=False
-        )
+        result = song_genres(
+            "run", "--input", "spotify", "-g", "Techno", "-g", "Jazz", "--requests-per-window", "9999",
+            "--model", "lightgbm",
+            cwd=tmp_path,
+            SPOTIFY_CLIENT_ID=CLIENT_ID,
+            SPOTIFY_CLIENT_SECRET=CLIENT_SECRET,
+            SPOTIFY_ACCOUNTS_ADDRESS=server.address,
+            SPOTIFY_API_ADDRESS=f"{server.address}/v1",
+            RECCOBEATS_ADDRESS=f"{server.address}/reccobeats/v1",
+        )  # fmt: skip
         secrets = [CLIENT_SECRET, *server.tokens]
     assert result.returncode == 0, result.stderr
     assert len(secrets) >= 2, "no token was given: the search below would prove nothing"
