@@ -204,13 +204,16 @@ class Nets(ClassifierMixin, BaseEstimator):
     ENOUGH rows in all, it sees them less often, but twice. Rows are shown in pieces of CHUNK, so that the memory for
     them does not grow with their number.
 
-    A row's probabilities do not depend, to the last bit, on the rows that it is given with.
+    A row's probabilities do not depend, to the last bit, on the rows that it is given with, though BLAS adds up
+    products in an order that does. For weights and activations are whole GRID-ths, whose products and sums (of up to
+    2,048 columns, within the limits below) a float64 holds exactly: in any order they come to the same.
     """
 
     CHUNK = 50_000
     ENOUGH = 3_000_000
     NOTHING = 1e-20
-    BLOCK = 64  # rows that are multiplied at a time: as fast as all at once, and one row takes little longer
+    GRID = 2.0**15
+    MOST_WEIGHT, MOST_ACTIVATION = 2.0**4, 2.0**8  # far beyond what a net has
 
     def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 256, seed: int = 538) -> None:
         self.nets = nets
@@ -240,6 +243,7 @@ class Nets(ClassifierMixin, BaseEstimator):
             for rows in np.array_split(rng.permutation(len(X)), pieces):
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))
                 self._forget_what_is_nothing(net)
+        net.coefs_ = [(self._whole(weights, self.MOST_WEIGHT) / self.GRID).astype(np.float32) for weights in net.coefs_]
         return net
 
     def _forget_what_is_nothing(self, net: MLPClassifier) -> None:
@@ -254,23 +258,27 @@ class Nets(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
-        features = self.encoder_.transform(X)
-        # BLAS adds up in another order for small matrices and at the edges of large ones. So it is given matrices of
-        # one shape, the last filled up: else a song's last digits would tell in which batch it was scored.
-        features = np.pad(features, ((0, -len(X) % self.BLOCK), (0, 0)))
-        blocks = features.reshape(-1, self.BLOCK, features.shape[1])
+        columns = self._whole(self.encoder_.transform(X), self.MOST_ACTIVATION)
         with threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
-            shares = threads.map(lambda net: self._shares(net, blocks), self.nets_)
-            return np.asarray(np.mean(list(shares), axis=0, dtype=np.float64))[: len(X)]
+            shares = threads.map(lambda net: self._shares(net, columns), self.nets_)
+            return np.asarray(np.mean(list(shares), axis=0))
 
-    @staticmethod
-    def _shares(net: MLPClassifier, blocks: np.ndarray) -> np.ndarray:
-        """What the net's own `predict_proba` gives, rows x classes, computed block by block."""
+    def _whole(self, values: np.ndarray, most: float) -> np.ndarray:
+        """The values in whole GRID-ths (float64), kept within `most`."""
+        whole = np.multiply(values, self.GRID, dtype=np.float64)
+        np.clip(whole, -most * self.GRID, most * self.GRID, out=whole)
+        return np.rint(whole, out=whole)
+
+    def _shares(self, net: MLPClassifier, columns: np.ndarray) -> np.ndarray:
+        """What the net's own `predict_proba` gives, rows x classes, for columns in whole GRID-ths."""
         for weights, bias in zip(net.coefs_[:-1], net.intercepts_[:-1], strict=True):
-            blocks = blocks @ weights
-            blocks += bias
-            np.maximum(blocks, 0, out=blocks)
-        scores = (blocks @ net.coefs_[-1] + net.intercepts_[-1]).reshape(-1, net.coefs_[-1].shape[1])
+            columns = columns @ weights
+            columns += bias * self.GRID
+            np.clip(columns, 0, self.MOST_ACTIVATION * self.GRID, out=columns)
+            np.rint(columns, out=columns)
+        scores = columns @ net.coefs_[-1]
+        scores /= self.GRID
+        scores += net.intercepts_[-1]
         if scores.shape[1] == 1:  # of two classes, the net has a score for the second alone
             scores = np.pad(scores, ((0, 0), (1, 0)))
         return np.asarray(softmax(scores, axis=1))
@@ -366,7 +374,7 @@ class Pool(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Rows x classes, float64; each row sums to 1, and does not depend on the rows that it is given with."""
         logs = self._logarithms(self.features_.transform(X))
-        # Member by member: BLAS, which `tensordot` calls, adds up otherwise at the edges (as for Nets).
+        # Member by member: BLAS, which `tensordot` calls, adds up otherwise at a matrix's edges.
         pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
         return np.asarray(softmax(pooled, axis=1))
 

@@ -14,6 +14,8 @@ from extract.dumps import import_dump
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+PATIENCE = 900
+"""Seconds after which a wait is taken for a hang: many times what it takes on a slow and busy machine."""
 
 Dbt = Callable[..., subprocess.CompletedProcess[str]]
 Build = Callable[[Path], Path]

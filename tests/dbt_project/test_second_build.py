@@ -12,7 +12,7 @@ import pytest
 
 from extract import warehouse
 from extract.landing import Dataset, land
-from tests.conftest import Dbt
+from tests.conftest import PATIENCE, Dbt
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 
@@ -86,7 +86,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
             seconds = time.monotonic() - started
             time.sleep(1)  # the readers come by once more
             stop.touch()
-            reports = [json.loads(reader.communicate(timeout=60)[0]) for reader in readers]
+            reports = [json.loads(reader.communicate(timeout=PATIENCE)[0]) for reader in readers]
         finally:
             for reader in readers:
                 reader.kill()

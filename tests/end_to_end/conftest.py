@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import own_environment
+from tests.conftest import PATIENCE, own_environment
 
 SCRIPT = Path(sys.executable).with_name("song-genres")
 
@@ -20,7 +21,7 @@ def song_genres(*arguments: str, cwd: Path, **variables: str) -> subprocess.Comp
     """The console script in a folder of its own; `variables` of its environment."""
     environment = own_environment(COLUMNS="160", **variables)
     return subprocess.run(
-        [str(SCRIPT), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=540
+        [str(SCRIPT), *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -43,6 +44,13 @@ def finished(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def open_page(browser: Browser, **options: Any) -> Page:
+    """A page whose waits are patient."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(PATIENCE * 1000)
+    return page
+
+
 LAUNCH = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -57,5 +65,6 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=LAUNCH)
+        expect.set_options(timeout=PATIENCE * 1000)
         yield browser
         browser.close()

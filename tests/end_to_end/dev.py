@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.conftest import ROOT, own_environment
+from tests.conftest import PATIENCE, ROOT, own_environment
 
 LAUNCH = """
 mutation ($job: String!, $config: RunConfigData!) {
@@ -45,7 +45,7 @@ class Dev:
             # Dagster takes SIGTERM as it takes SIGINT, which what a script started in the background would ignore.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
-        self.wait_for(self.answers, seconds=120)
+        self.wait_for(self.answers)
 
     def answers(self) -> bool:
         """Whether the interface is up and the code is loaded."""
@@ -63,7 +63,7 @@ class Dev:
 
     def query(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data that GraphQL answers."""
-        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=240)
+        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE)
         answer.raise_for_status()
         return answer.json()["data"]  # type: ignore[no-any-return]
 
@@ -79,21 +79,21 @@ class Dev:
 
     def wait_for_run(self, run_id: str) -> dict[str, Any]:
         """Wait until the run has ended."""
-        self.wait_for(lambda: self.run(run_id)["status"] in ("SUCCESS", "FAILURE", "CANCELED"), seconds=240)
+        self.wait_for(lambda: self.run(run_id)["status"] in ("SUCCESS", "FAILURE", "CANCELED"))
         return self.run(run_id)
 
-    def wait_for(self, condition: Callable[[], bool], *, seconds: float) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < until, f"not within {seconds} s; {self.said[-3000:]}"
+            assert time.monotonic() < until, f"not within {PATIENCE} s; {self.said[-3000:]}"
             time.sleep(0.5)
 
     def stop(self) -> None:
         """SIGTERM, and wait: Dagster gives each of its two services a minute to end what it does, and then kills it."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=150)
+            self.process.wait(timeout=PATIENCE)
         self.log.close()
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from extract import warehouse
 from extract.dumps import import_dump
+from tests.end_to_end.conftest import open_page
 from tests.end_to_end.dev import Dev, dagster_dev
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -36,12 +37,12 @@ def test_it_opens_without_a_warning_of_ours(dev: Dev) -> None:
 
 def test_everything_started_in_the_browser_and_once_more_at_the_same_time(dev: Dev, browser: Browser) -> None:
     """Guards against an interface that cannot start a run or shows nothing of it, and two writers of one database."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = open_page(browser, viewport={"width": 1400, "height": 900})
     page.goto(f"{dev.url}/locations/song_genres/jobs/everything")
     page.get_by_role("button", name="Materialize all").click()
-    page.get_by_role("link", name="View", exact=True).click(timeout=120_000)
+    page.get_by_role("link", name="View", exact=True).click()
     second = dev.launch("everything", **QUICK)
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
     first = page.url.rsplit("/", 1)[1]
     ended = [dev.wait_for_run(run) for run in (first, second)]
     assert [run["status"] for run in ended] == ["SUCCESS", "SUCCESS"]
@@ -52,10 +53,10 @@ def test_everything_started_in_the_browser_and_once_more_at_the_same_time(dev: D
 
     page.goto(f"{dev.url}/assets/marts/clean_tracks")
     for words in ("The study's clean table", "Row count", "360", "How suitable the track is for dancing"):
-        expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
+        expect(page.get_by_text(words).first).to_be_visible()
     page.goto(f"{dev.url}/assets/ml/model_runs?view=checks")
     for words in ("nothing_on_both_sides", "beats_the_majority", "This is a blocking asset check"):
-        expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
+        expect(page.get_by_text(words).first).to_be_visible()
     page.close()
 
 
@@ -65,7 +66,7 @@ def test_stopped_and_started_in_the_middle_of_a_crawl_nothing_is_lost_and_nobody
     """Guards against a process that lives on and holds the file, and a run that is "started" for ever."""
     folder = dev.folder
     crawling = dev.launch("extract", raw_documents={"config": CRAWL})
-    dev.wait_for(lambda: landed(folder) > 0, seconds=120)
+    dev.wait_for(lambda: landed(folder) > 0)
     dev.stop()
     before = landed(folder)
     with dagster_dev(folder) as started_again:

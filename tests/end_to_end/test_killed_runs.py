@@ -12,7 +12,7 @@ import pytest
 
 from extract.warehouse import connect
 from orchestration.checks import contents
-from tests.conftest import ROOT, own_environment
+from tests.conftest import PATIENCE, ROOT, own_environment
 
 KILLS = [
     ("importing songs.csv", 1),
@@ -36,7 +36,7 @@ def run(folder: Path, *kills: tuple[str, int]) -> None:
         env=own_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 

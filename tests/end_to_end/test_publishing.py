@@ -27,7 +27,7 @@ from ml.features import Audio
 from orchestration.builds import require_tested_build
 from orchestration.checks import contents
 from orchestration.cli import app
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 # dagster-dbt uses what dagster is about to rename.
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -103,7 +103,7 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
     rule.write_text(broken)
     done = subprocess.run(
         [sys.executable, "-m", "orchestration.cli", "run", "--input", "auto", "--model", "lightgbm"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(project)}, capture_output=True, text=True, timeout=300,
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(project)}, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "models and tests failed" in done.stderr

@@ -17,6 +17,7 @@ from ml.dataset import split_by_artist
 from ml.report import build_report
 from ml.training import fit, record
 from tests.conftest import ROOT
+from tests.end_to_end.conftest import open_page
 from tests.ml.report_database import make_marts, some_tracks
 
 pytestmark = [pytest.mark.browser]
@@ -52,7 +53,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, report: Path, complaints: list[str]) -> Iterator[Page]:
     """The page at 1280 pixels, which at the end must have complained of nothing."""
-    page = browser.new_page(viewport=WIDE, reduced_motion="reduce")
+    page = open_page(browser, viewport=WIDE, reduced_motion="reduce")
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
@@ -69,7 +70,7 @@ def drawn(page: Page, key: str) -> Locator:
     """The chart `key`, brought into view and drawn."""
     chart = page.locator(f"#{key}")
     chart.scroll_into_view_if_needed()
-    page.wait_for_function("key => document.getElementById(key).dataset.drawn", arg=key, timeout=20_000)
+    page.wait_for_function("key => document.getElementById(key).dataset.drawn", arg=key)
     return chart
 
 
@@ -79,7 +80,6 @@ def choose(page: Page, chart: Locator, genre: str) -> None:
     page.wait_for_function(
         "([key, genre]) => document.getElementById(key).dataset.drawn === genre",
         arg=[chart.get_attribute("id"), genre],
-        timeout=20_000,
     )
 
 
@@ -105,7 +105,7 @@ def test_every_chart_is_drawn_when_it_comes_into_view(page: Page) -> None:
 def test_a_link_to_a_chart_shows_that_chart(page: Page, report: Path) -> None:
     """Guards against a contents list that leads elsewhere, because charts above grow when they are drawn."""
     page.goto(f"{report.as_uri()}#importances")
-    page.wait_for_function("document.getElementById('importances').dataset.drawn", timeout=20_000)
+    page.wait_for_function("document.getElementById('importances').dataset.drawn")
     page.wait_for_timeout(300)
     top = page.evaluate("document.getElementById('importances').getBoundingClientRect().top")
     assert -50 < top < 700
@@ -189,7 +189,7 @@ def test_the_matrix_zooms_where_it_is_dragged_over(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    page.wait_for_function(f"{span} < {before} * 0.7", timeout=20_000)
+    page.wait_for_function(f"{span} < {before} * 0.7")
 
 
 def test_a_phone_shows_the_page_without_sideways_scroll(page: Page) -> None:
@@ -199,7 +199,7 @@ def test_a_phone_shows_the_page_without_sideways_scroll(page: Page) -> None:
     draw_all(page)
     for summary in page.locator("main summary").all():
         summary.click()
-    page.wait_for_function("document.documentElement.scrollWidth <= 400", timeout=20_000)
+    page.wait_for_function("document.documentElement.scrollWidth <= 400")
 
 
 def test_the_page_can_be_used_by_keyboard_alone(page: Page) -> None:
@@ -233,7 +233,7 @@ def test_dark_and_light_can_be_chosen_and_charts_follow(page: Page) -> None:
     light = page.evaluate(paper), page.evaluate(letters)
     page.locator(".theme").click()  # from the system's to light
     page.locator(".theme").click()  # to dark
-    page.wait_for_function(f"{letters} !== {json.dumps(light[1])}", timeout=20_000)
+    page.wait_for_function(f"{letters} !== {json.dumps(light[1])}")
     assert page.evaluate(paper) != light[0]
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, FAULTS, Fault, SandboxServer, run_server, serve
+from tests.conftest import PATIENCE
 from tests.extract.crawl_fixtures import catalogue
 
 ARTIST = "artist0x0AAAAAAAAAAAAA"
@@ -27,14 +28,14 @@ class Client:
 
     def token(self, secret: str = CLIENT_SECRET) -> requests.Response:
         form = {"grant_type": "client_credentials"}
-        return self.session.post(f"{self.address}/api/token", data=form, auth=(CLIENT_ID, secret), timeout=5)
+        return self.session.post(f"{self.address}/api/token", data=form, auth=(CLIENT_ID, secret), timeout=PATIENCE)
 
     def sign_in(self) -> "Client":
         self.session.headers["Authorization"] = "Bearer " + self.token().json()["access_token"]
         return self
 
     def get(self, path: str, **parameters: Any) -> tuple[int, Any]:
-        answer = self.session.get(f"{self.address}{path}", params=parameters, timeout=5)
+        answer = self.session.get(f"{self.address}{path}", params=parameters, timeout=PATIENCE)
         is_json = answer.headers["Content-Type"].startswith("application/json")
         return answer.status_code, answer.json() if is_json else answer.text
 
@@ -183,7 +184,7 @@ def test_the_rate_limit_is_a_rolling_window() -> None:
         with client.session:
             statuses = [client.get(f"/v1/artists/{ARTIST}")[0] for _ in range(6)]
             assert statuses == [200] * 5 + [429]
-            answer = client.session.get(f"{sandbox.address}/v1/artists/{ARTIST}", timeout=5)
+            answer = client.session.get(f"{sandbox.address}/v1/artists/{ARTIST}", timeout=PATIENCE)
             assert answer.headers["Retry-After"] == "1"
             time.sleep(1.05)
             assert client.get(f"/v1/artists/{ARTIST}")[0] == 200
@@ -200,7 +201,7 @@ def test_faults_come_when_they_are_told_to() -> None:
         client = Client(sandbox).sign_in()
         with client.session:
             sandbox.break_with(Fault("artist", after=1, times=2, status=503), FAULTS["truncated"])
-            answers = [client.session.get(f"{sandbox.address}/v1/artists/{ARTIST}", timeout=5) for _ in range(4)]
+            answers = [client.session.get(f"{sandbox.address}/v1/artists/{ARTIST}", timeout=PATIENCE) for _ in range(4)]
             assert [answer.status_code for answer in answers] == [200, 503, 503, 200]
             with pytest.raises(ValueError):
                 answers[0].json()
@@ -226,16 +227,20 @@ def test_faults_and_counts_over_http() -> None:
         client = Client(sandbox).sign_in()
         with client.session:
             address = f"{sandbox.address}/sandbox/faults"
-            assert client.session.post(address, json={"name": "unavailable", "times": 1}, timeout=5).status_code == 200
             assert (
-                client.session.post(address, json={"status": 502, "endpoint": "artist"}, timeout=5).status_code == 200
+                client.session.post(address, json={"name": "unavailable", "times": 1}, timeout=PATIENCE).status_code
+                == 200
+            )
+            assert (
+                client.session.post(address, json={"status": 502, "endpoint": "artist"}, timeout=PATIENCE).status_code
+                == 200
             )
             for wrong, word in ({"name": "x"}, "throttled"), ({"colour": 1}, "colour"), ([], "JSON object"):
-                refused = client.session.post(address, json=wrong, timeout=5)
+                refused = client.session.post(address, json=wrong, timeout=PATIENCE)
                 assert (refused.status_code, word in refused.json()["error"]) == (400, True)
             assert client.get(f"/v1/artists/{ARTIST}")[0] == 503
             assert client.get(f"/v1/artists/{ARTIST}")[0] == 200
-            client.session.delete(address, timeout=5)
+            client.session.delete(address, timeout=PATIENCE)
             counts = client.get("/sandbox/counts")[1]
         assert counts["requests"] == 3
         assert counts["by_endpoint"] == {"token": 1, "artist": 2}
@@ -255,7 +260,7 @@ def test_it_serves_until_it_is_interrupted() -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         address = process.stdout.readline().strip()
-        assert requests.get(f"{address}/sandbox/counts", timeout=5).json()["requests"] == 0
+        assert requests.get(f"{address}/sandbox/counts", timeout=PATIENCE).json()["requests"] == 0
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "ended\n"
         assert process.stderr.read() == ""
