@@ -141,7 +141,7 @@ def lightgbm(features: str, seed: int) -> Pipeline:
 
 @register
 def mlp(features: str, seed: int) -> Pipeline:
-    """Eight of scikit-learn's nets of two hidden layers, on piecewise linear features; their mean."""
+    """Six of scikit-learn's nets of two hidden layers, on piecewise linear features; their mean."""
     return make_pipeline(_inputs(features, tempo_features=True), Nets(seed=seed))
 
 
@@ -202,7 +202,8 @@ class Nets(ClassifierMixin, BaseEstimator):
 
     Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Past
     ENOUGH rows in all, it sees them less often, but twice. Rows are shown in pieces of CHUNK, so that the memory for
-    them does not grow with their number.
+    them does not grow with their number; from piece to piece the learning rate falls along a cosine (Loshchilov and
+    Hutter 2017, SGDR).
 
     A row's probabilities do not depend, to the last bit, on the rows that it is given with, though BLAS adds up
     products in an order that does. For weights and activations are whole GRID-ths, whose products and sums (of up to
@@ -212,10 +213,11 @@ class Nets(ClassifierMixin, BaseEstimator):
     CHUNK = 50_000
     ENOUGH = 3_000_000
     NOTHING = 1e-20
+    LEARNING_RATE, LAST_SHARE = 0.004, 0.05  # at the beginning, and what is left of it at the end
     GRID = 2.0**15
     MOST_WEIGHT, MOST_ACTIVATION = 2.0**4, 2.0**8  # far beyond what a net has
 
-    def __init__(self, nets: int = 8, hidden: int = 128, epochs: int = 8, batch: int = 256, seed: int = 538) -> None:
+    def __init__(self, nets: int = 6, hidden: int = 128, epochs: int = 12, batch: int = 256, seed: int = 538) -> None:
         self.nets = nets
         self.hidden = hidden
         self.epochs = epochs
@@ -236,11 +238,16 @@ class Nets(ClassifierMixin, BaseEstimator):
         pieces = -(-len(X) // self.CHUNK)
         batch = min(self.batch, len(X) // pieces, max(8, len(X) // 50))
         net = MLPClassifier(
-            hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, learning_rate_init=0.002,
-            random_state=seed,
+            hidden_layer_sizes=(self.hidden,) * 2, alpha=0.01, batch_size=batch, random_state=seed,
+            learning_rate_init=self.LEARNING_RATE,
         )  # fmt: skip
-        for _ in range(min(self.epochs, max(2, self.ENOUGH // len(X)))):
-            for rows in np.array_split(rng.permutation(len(X)), pieces):
+        epochs = min(self.epochs, max(2, self.ENOUGH // len(X)))
+        shares = np.maximum(self.LAST_SHARE, (1 + np.cos(np.linspace(0, np.pi, epochs * pieces, endpoint=False))) / 2)
+        for epoch_shares in np.split(shares, epochs):
+            parts = np.array_split(rng.permutation(len(X)), pieces)
+            for rows, share in zip(parts, epoch_shares, strict=True):
+                if hasattr(net, "_optimizer"):  # from the second piece on; scikit-learn has no schedule for Adam
+                    net._optimizer.learning_rate_init = self.LEARNING_RATE * float(share)
                 net.partial_fit(self.encoder_.transform(X[rows]), codes[rows], classes=np.arange(len(self.classes_)))
                 self._forget_what_is_nothing(net)
         net.coefs_ = [(self._whole(weights, self.MOST_WEIGHT) / self.GRID).astype(np.float32) for weights in net.coefs_]

@@ -223,9 +223,11 @@ def test_nets_add_up_to_the_same_bits_in_any_order() -> None:
 
 
 def test_nets_see_every_row_once_an_epoch() -> None:
-    """Guards against pieces that lose the rows at their seams."""
+    """Guards against pieces that lose the rows at their seams, and a schedule that ends before them or after them."""
     values = np.random.default_rng(1).normal(size=(250, 3))
     nets = Nets(nets=2, hidden=8, epochs=3)
     nets.CHUNK = 100
     nets.fit(values, np.array(["a", "b"], dtype=object)[(values[:, 0] > 0).astype(int)])
     assert [net.t_ for net in nets.nets_] == [3 * 250] * 2
+    least = nets.LEARNING_RATE * nets.LAST_SHARE
+    assert [net._optimizer.learning_rate_init for net in nets.nets_] == pytest.approx([least] * 2), "it was to fall"
