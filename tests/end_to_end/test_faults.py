@@ -129,7 +129,7 @@ def test_a_warehouse_that_somebody_else_holds_is_waited_for_and_then_named(songs
     assert code == 1
     assert "is in use by another process, and still was after 30 s" in said
     assert "Traceback" not in said
-    assert waited > 30
+    assert 30 < waited < 150  # a start under load, and one wait
 
 
 def test_dbt_by_hand_while_a_crawl_runs_and_both_end_well(songs_csv: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_file_that_stays_locked_is_told_within_the_wait(
     started = time.monotonic()
     with pytest.raises(WarehouseLocked) as caught:
         connect(warehouse_file, wait=0.6)
-    assert 0.6 <= time.monotonic() - started < warehouse.LOCK_WAIT_SECONDS
+    assert 0.6 <= time.monotonic() - started < 5
     message = str(caught.value)
     assert f"{warehouse_file} is in use by another process, and still was after 1 s" in message
     assert "readers should open copy.duckdb" in message
@@ -68,7 +68,7 @@ def test_other_troubles_are_not_taken_for_a_lock(warehouse_file: Path) -> None:
     started = time.monotonic()
     with pytest.raises(warehouse.WarehouseError, match="WAREHOUSE_PATH.*not a valid DuckDB database"):
         connect(warehouse_file.with_name("block.duckdb"), wait=20)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 5
 
 
 def test_reading_what_is_not_there_makes_no_file(warehouse_file: Path, tmp_path: Path) -> None:

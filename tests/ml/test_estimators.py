@@ -205,7 +205,7 @@ def test_nets_give_the_mean_of_what_each_gives(labels: list[str]) -> None:
     genres = np.array(labels, dtype=object)[np.arange(200) % len(labels)]
     nets = Nets(nets=2, hidden=8).fit(values, genres)
     each = [net.predict_proba(nets.encoder_.transform(values)) for net in nets.nets_]
-    assert nets.predict_proba(values) == pytest.approx(np.mean(each, axis=0), abs=1e-4)
+    assert nets.predict_proba(values) == pytest.approx(np.mean(each, axis=0), abs=1e-5)
 
 
 def test_nets_add_up_to_the_same_bits_in_any_order() -> None:
