@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io as sio
+from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from ml.dataset import AUDIO_FEATURES, ModelError
-from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Budgeted, Nets, Pool, make_estimator
+from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Budgeted, Copula, Nets, Pool, make_estimator
 
 GENRES = ["Jazz", "Chill 🎷", "x" * 500]
 
@@ -196,6 +197,53 @@ def test_many_genres_get_fewer_trees() -> None:
         for y in (np.arange(400) % 2, np.arange(400) % 200)
     ]
     assert trees == [30, 13]
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]])
+def test_boosting_round_by_round_is_what_lightgbm_gives(labels: list[str]) -> None:
+    """Guards against rounds left out or counted twice, and digits that depend on how many songs are scored at once."""
+    rng = np.random.default_rng(1)
+    genres = np.array(labels, dtype=object)[rng.integers(len(labels), size=2_000)]
+    values = rng.normal(size=(2_000, 3)) + (genres == "a")[:, None]
+    boosting = Budgeted(LGBMClassifier(num_leaves=7, verbose=-1), budget=30, most=100).fit(values, genres)
+    many = boosting.predict_proba(values)
+    assert len(values) >= boosting.FEW_TO_SCORE
+    assert many == pytest.approx(boosting.estimator_.predict_proba(values), abs=1e-12)
+    assert np.array_equal(boosting.predict_proba(values[7:9]), many[7:9])
+
+
+def test_a_copula_hears_what_goes_together() -> None:
+    """Guards against a density that is only its marginals: these genres have the same, and opposite correlations."""
+    rng = np.random.default_rng(1)
+    first, noise = rng.normal(size=(2, 22_000))
+    genres = np.array(["a", "b"], dtype=object)[rng.integers(2, size=22_000)]
+    second = np.where(genres == "a", 1, -1) * 0.8 * first + 0.6 * noise
+    values = np.column_stack([np.exp(first), second])  # whatever the marginal's shape
+    model = Copula().fit(values[:20_000], genres[:20_000])
+    sure = model.predict_proba(values[20_000:])[:, 0]
+    # Bayes' rule with the true density: two normals of correlation .8 and -.8.
+    true = 1 / (1 + np.exp(-2 * 0.8 * first * second / 0.36))[20_000:]
+    assert np.abs(sure - true).mean() < 0.03
+    assert np.abs(sure - 0.5).mean() > 0.2
+
+
+def test_a_copula_takes_values_as_they_come() -> None:
+    """Guards against ranges that are empty, of one value or of a genre with one song, and digits that vary by batch."""
+    rng = np.random.default_rng(1)
+    genres = np.array(["a"] * 700 + ["b"] * 299 + ["rare"], dtype=object)
+    spike = np.where(rng.random(1_000) < np.where(genres == "a", 0.7, 0.2), 0.0, rng.random(1_000))
+    values = np.column_stack([spike, rng.integers(3, size=1_000), np.ones(1_000), spike])  # a twin has no inverse
+    model = Copula().fit(values, genres)
+    new = np.array([[0.0, 1, 1, 0.0], [1e-300, 1, 1, 1e-300], [5.0, -7, 3, 0.5]])
+    found = model.predict_proba(new)
+    assert np.isfinite(found).all() and found.sum(axis=1) == pytest.approx(np.ones(3))
+    assert found[0, 0] > 0.8, "0 is a range of its own"
+    assert found[1, 0] < 0.6
+    many = model.predict_proba(values)
+    assert np.array_equal(model.predict_proba(values[513:514]), many[513:514])
+    in_pieces = Copula()
+    in_pieces.CHUNK = 100
+    assert in_pieces.fit(values, genres).predict_proba(values) == pytest.approx(many, abs=1e-9)
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]])
