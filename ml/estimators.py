@@ -11,7 +11,7 @@ five folds; none was chosen by a figure of a held-out part.
 # ruff: noqa: N803 - scikit-learn names a matrix X
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Self
 
 import joblib
@@ -153,11 +153,17 @@ def ensemble(features: str, seed: int) -> "Pool":
     return Pool(_inputs(features, tempo_features=True), [*members, Copula()], seed)
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The same threads for every batch: the C library keeps memory for each new one, so that it would grow for long."""
+    return ThreadPoolExecutor(THREADS)
+
+
 def _in_blocks(score: Callable[[np.ndarray], np.ndarray], X: np.ndarray, rows: int) -> np.ndarray:
     """`score` of so many rows at a time, in THREADS threads, each of which leaves BLAS one."""
     blocks = [X[start : start + rows] for start in range(0, max(1, len(X)), rows)]
-    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
-        return np.concatenate(list(threads.map(score, blocks)))
+    with threadpool_limits(1):
+        return np.concatenate(list(_threads().map(score, blocks)))
 
 
 class OrderedForest(RandomForestClassifier):
