@@ -431,15 +431,17 @@ class Copula(ClassifierMixin, BaseEstimator):
 class Pool(ClassifierMixin, BaseEstimator):
     """The members' probabilities multiplied, each to the power of its weight: a logarithmic opinion pool.
 
-    The weights (0 or more) are those of least log loss on artists whom the members were not fitted on: so a member that
-    helps nothing gets none and is dropped, and the sum of the weights calibrates the probabilities, as a temperature
-    does. `features` is the transformer whose columns all members take; `fit` needs the column artist beside what it
-    takes, which is no feature.
+    The weights (0 or more) are those of least log loss on artists whom the members were not fitted on; their sum
+    calibrates the probabilities, as a temperature does. A member of less than LITTLE weight is left out, the least
+    first, and the others are weighed anew: it would be scored for every song and change next to nothing. `features` is
+    the transformer whose columns all members take; `fit` needs the column artist beside what it takes, which is no
+    feature.
     """
 
     SHARE, MOST = 0.2, 20_000  # tracks to learn the weights on: a handful of weights needs no more
     ENOUGH = 0.95  # of the tracks: fitting the members again on all would change nothing and cost the time again
     SMALLEST = 1e-4  # a probability: no member alone may rule a genre out
+    LITTLE = 0.05  # a weight
     PENALTY = 10.0  # in tracks: where they are few, the weights stay near each other
 
     def __init__(self, features: BaseEstimator, members: list[BaseEstimator], seed: int = 538) -> None:
@@ -464,7 +466,7 @@ class Pool(ClassifierMixin, BaseEstimator):
         fitted, held_back = self._hold_back(X["artist"].to_numpy(), codes)
         if len(held_back):
             self.members_ = self._fit_members(columns[fitted], codes[fitted])
-            self.weights_ = self._best_weights(self._logarithms(columns[held_back]), codes[held_back])
+            self.weights_ = self._weigh(self._logarithms(columns[held_back]), codes[held_back])
         if len(fitted) < self.ENOUGH * len(codes):
             self.members_ = self._fit_members(columns, codes)
         self.members_ = [member for member, used in zip(self.members_, self.weights_ > 0, strict=True) if used]
@@ -494,9 +496,20 @@ class Pool(ClassifierMixin, BaseEstimator):
             log[:, member.classes_] = np.log(np.maximum(member.predict_proba(X), self.SMALLEST))
         return logs
 
+    def _weigh(self, logs: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """A weight for each member, 0 for those that are left out."""
+        used = np.arange(len(logs))
+        weights = self._best_weights(logs, codes)
+        while len(used) > 1 and weights.min() < self.LITTLE:
+            used = np.delete(used, weights.argmin())
+            weights = self._best_weights(logs[used], codes)
+        every = np.zeros(len(logs))
+        every[used] = weights
+        return every
+
     def _best_weights(self, logs: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """The minimum of a convex function: log loss, and the penalty."""
-        even = self.weights_
+        even = np.full(len(logs), 1 / len(logs))
         right = logs[:, np.arange(len(codes)), codes].sum(axis=1)
 
         def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
