@@ -9,10 +9,11 @@ five folds; none was chosen by a figure of a held-out part.
 """
 
 # ruff: noqa: N803 - scikit-learn names a matrix X
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Self
+from typing import Self, TypeVar
 
 import joblib
 import numpy as np
@@ -42,6 +43,8 @@ THREADS = 2  # a number of its own, not the machine's: more would change LightGB
 IN_ORDER = partial(joblib.parallel_config, backend="sequential")
 """For a forest's prediction: threads would add its trees in the order they finish, which changes digits."""
 
+T = TypeVar("T")
+R = TypeVar("R")
 Make = Callable[[str, int], BaseEstimator]
 ESTIMATORS: dict[str, Make] = {}
 
@@ -153,17 +156,32 @@ def ensemble(features: str, seed: int) -> "Pool":
     return Pool(_inputs(features, tempo_features=True), [*members, Copula()], seed)
 
 
+class _Classifier(ClassifierMixin, BaseEstimator):
+    """What a classifier of ours with `classes_` and `predict_proba` need not say again."""
+
+    def predict(self, X: np.ndarray | pd.DataFrame) -> np.ndarray:
+        """The most probable class of each row."""
+        return np.asarray(self.classes_[np.argmax(self.predict_proba(X), axis=1)])
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     """The same threads for every batch: the C library keeps memory for each new one, so that it would grow for long."""
     return ThreadPoolExecutor(THREADS)
 
 
-def _in_blocks(score: Callable[[np.ndarray], np.ndarray], X: np.ndarray, rows: int) -> np.ndarray:
-    """`score` of so many rows at a time, in THREADS threads, each of which leaves BLAS one."""
-    blocks = [X[start : start + rows] for start in range(0, max(1, len(X)), rows)]
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has none of its parent's threads
+
+
+def _in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
+    """`work` on each of `parts`, in order, in THREADS threads, each of which leaves BLAS one."""
     with threadpool_limits(1):
-        return np.concatenate(list(_threads().map(score, blocks)))
+        return list(_threads().map(work, parts))
+
+
+def _in_blocks(score: Callable[[np.ndarray], np.ndarray], X: np.ndarray, rows: int) -> np.ndarray:
+    """`score` of so many rows at a time."""
+    return np.concatenate(_in_threads(score, [X[start : start + rows] for start in range(0, max(1, len(X)), rows)]))
 
 
 class OrderedForest(RandomForestClassifier):
@@ -175,7 +193,7 @@ class OrderedForest(RandomForestClassifier):
             return np.asarray(super().predict_proba(X))
 
 
-class Budgeted(ClassifierMixin, BaseEstimator):
+class Budgeted(_Classifier):
     """`estimator` with `n_estimators` = `budget` / genres, but at most `most`.
 
     A round of boosting is a tree for every genre, and a leaf of a forest a share of every genre: so time, memory and
@@ -220,12 +238,8 @@ class Budgeted(ClassifierMixin, BaseEstimator):
             scores = np.column_stack([np.zeros(len(X)), scores])
         return np.asarray(softmax(scores, axis=1))
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """The most probable class of each row."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
-
-class Nets(ClassifierMixin, BaseEstimator):
+class Nets(_Classifier):
     """The mean of `nets` nets (scikit-learn's MLP, two layers of `hidden` units) that start differently.
 
     Each sees all rows `epochs` times, in steps of `batch` rows; of fewer where there are under fifty such steps. Past
@@ -258,8 +272,7 @@ class Nets(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.encoder_ = PiecewiseLinear().fit(X)
         # One thread a net: small matrices gain nothing from more, and sums keep their order on any machine.
-        with threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
-            self.nets_ = list(threads.map(lambda number: self._fit_net(X, codes, self.seed + number), range(self.nets)))
+        self.nets_ = _in_threads(lambda number: self._fit_net(X, codes, self.seed + number), range(self.nets))
         return self
 
     def _fit_net(self, X: np.ndarray, codes: np.ndarray, seed: int) -> MLPClassifier:
@@ -320,12 +333,8 @@ class Nets(ClassifierMixin, BaseEstimator):
             scores = np.pad(scores, ((0, 0), (1, 0)))
         return np.asarray(softmax(scores, axis=1))
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """The most probable class of each row."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
-
-class Copula(ClassifierMixin, BaseEstimator):
+class Copula(_Classifier):
     """Bayes' rule with a density for each class: marginals of any shape, tied together by a Gaussian copula.
 
     Copula discriminant analysis (Han, Zhao and Liu 2013, "CODA: High Dimensional Copula Discriminant Analysis"). A
@@ -423,12 +432,8 @@ class Copula(ClassifierMixin, BaseEstimator):
             logs -= (white**2 - normals[column] ** 2) / 2
         return np.asarray(softmax(logs, axis=1))
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """The most probable class of each row."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
-
-class Pool(ClassifierMixin, BaseEstimator):
+class Pool(_Classifier):
     """The members' probabilities multiplied, each to the power of its weight: a logarithmic opinion pool.
 
     The weights (0 or more) are those of least log loss on artists whom the members were not fitted on; their sum
@@ -530,7 +535,3 @@ class Pool(ClassifierMixin, BaseEstimator):
         # Member by member: BLAS, which `tensordot` calls, adds up otherwise at a matrix's edges.
         pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
         return np.asarray(softmax(pooled, axis=1))
-
-    def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """The most probable class of each row."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
