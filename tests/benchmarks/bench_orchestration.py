@@ -19,6 +19,8 @@ from orchestration.cli import STAGES
 from tests.benchmarks.measuring import ROOT, RUNS, PeakOfTree, gib
 from tests.end_to_end.dev import dagster_dev
 
+MADE = {".git", ".venv", "data", "logs", "models", "reports", "target"}
+"""What a fresh clone does not have."""
 STEPS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { stepStats { stepKey startTime endTime } } } }"
 
 
@@ -31,38 +33,27 @@ class Measured(NamedTuple):
     peak: int
 
 
-MADE = {".git", ".venv", "data", "logs", "models", "reports", "target"}
-"""What a fresh clone does not have."""
-
-
 def clone(folder: Path) -> Path:
     """A copy of the project in `folder`, as it is now, without what was made in it."""
-
-    def left_out(parent: str, names: list[str]) -> set[str]:
-        return MADE & set(names) if Path(parent) == ROOT else set()
-
-    return shutil.copytree(ROOT, folder / "project", ignore=left_out)
+    return shutil.copytree(
+        ROOT, folder / "project", ignore=lambda parent, names: MADE & set(names) if Path(parent) == ROOT else set()
+    )
 
 
 def measure() -> Measured:
     """Start, run, stop, in a fresh clone."""
     # A process of the server may still write its last line when the folder is removed.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return measure_in(clone(Path(folder)))
-
-
-def measure_in(project: Path) -> Measured:
-    """Start, run, stop, in this folder."""
-    started = perf_counter()
-    with dagster_dev(project) as dev:
-        start = perf_counter() - started
-        with PeakOfTree(dev.process.pid, pause=0.2) as peak:
-            launched = perf_counter()
-            run_id = dev.launch("everything")
-            ended = dev.wait_for_run(run_id)
-            seconds = perf_counter() - launched
-        assert ended["status"] == "SUCCESS", dev.said
-        stats = dev.query(STEPS, id=run_id)["runOrError"]["stepStats"]
+        project, started = clone(Path(folder)), perf_counter()
+        with dagster_dev(project) as dev:
+            start = perf_counter() - started
+            with PeakOfTree(dev.process.pid, pause=0.2) as peak:
+                launched = perf_counter()
+                run_id = dev.launch("everything")
+                ended = dev.wait_for_run(run_id)
+                seconds = perf_counter() - launched
+            assert ended["status"] == "SUCCESS", dev.said
+            stats = dev.query(STEPS, id=run_id)["runOrError"]["stepStats"]
     return Measured(
         start, seconds, {step["stepKey"]: step["endTime"] - step["startTime"] for step in stats}, peak.bytes
     )
