@@ -252,7 +252,7 @@ class Nets(_Classifier):
     2,048 columns, within the limits below) a float64 holds exactly: in any order they come to the same.
     """
 
-    CHUNK = 50_000
+    CHUNK = 10_000
     ENOUGH = 3_000_000
     NOTHING = 1e-20
     LEARNING_RATE, LAST_SHARE = 0.004, 0.05  # at the beginning, and what is left of it at the end

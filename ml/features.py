@@ -92,11 +92,14 @@ class PiecewiseLinear(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Rows x ranges of all columns, then the rest."""
-        parts = [np.zeros((len(X), 1), dtype=np.float32)]
+        ranges = sum(len(edges) - 1 for edges in self.edges_)
+        encoded = np.zeros((len(X), 1 + ranges + len(self.means_)), dtype=np.float32)
+        done = 1
         for column, edges in zip(X[:, :AUDIO_COLUMNS].T, self.edges_, strict=True):
-            parts.append(np.clip((column[:, None] - edges[:-1]) / np.diff(edges), 0, 1).astype(np.float32))
-        rest = X[:, AUDIO_COLUMNS:] - self.means_
-        return np.concatenate([*parts, (rest / (self.scale_ or 1.0)).astype(np.float32)], axis=1)
+            encoded[:, done : done + len(edges) - 1] = np.clip((column[:, None] - edges[:-1]) / np.diff(edges), 0, 1)
+            done += len(edges) - 1
+        encoded[:, done:] = (X[:, AUDIO_COLUMNS:] - self.means_) / (self.scale_ or 1.0)
+        return encoded
 
 
 class Titles(TransformerMixin, BaseEstimator):

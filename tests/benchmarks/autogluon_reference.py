@@ -22,12 +22,14 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 FOLDS, SEED = 5, 538
-FIGURES = {"top_1": ".4f", "top_3": ".4f", "macro_f1": ".4f", "log_loss": ".4f", "fit_seconds": ".0f", "peak_mb": ".0f"}
+SHARES, AMOUNTS = ("top_1", "top_3", "macro_f1", "log_loss"), ("fit_seconds", "peak_mb", "added_mb")
+FIGURES = dict.fromkeys(SHARES, ".4f") | dict.fromkeys(AMOUNTS, ".0f")
 
 
 def export(folder: Path, warehouses: list[Path]) -> None:
@@ -49,8 +51,9 @@ def export(folder: Path, warehouses: list[Path]) -> None:
         print(f"{folder / tracks.dataset}.parquet: {len(table):,} tracks")
 
 
-def fit_fold(file: Path, fold: int, titles: bool, metric: str, cores: int) -> dict[str, object]:
+def fit_fold(file: Path, fold: int, titles: bool, metric: str, cores: int) -> dict[str, Any]:
     """Train on one fold and score its held-out rows; macro F1 is over all genres of the fold's training part."""
+    import psutil
     from autogluon.tabular import TabularPredictor
     from sklearn.metrics import f1_score, log_loss
 
@@ -66,6 +69,7 @@ def fit_fold(file: Path, fold: int, titles: bool, metric: str, cores: int) -> di
         predictor = TabularPredictor(
             "genre", eval_metric=metric, path=f"{folder}/model", verbosity=1, learner_kwargs=learner
         )
+        before = psutil.Process().memory_info().rss / 1e6
         predictor.fit(train, presets="medium_quality", num_cpus=cores, num_gpus=0)
         seconds = time.perf_counter() - started
         guesses = predictor.predict_proba(test.drop(columns="genre"))
@@ -83,11 +87,15 @@ def fit_fold(file: Path, fold: int, titles: bool, metric: str, cores: int) -> di
         "log_loss": log_loss(genres, probabilities, labels=classes),
         "fit_seconds": seconds,
         "models": models,
+        "before_mb": before,
     }
 
 
-def measure(*arguments: object) -> dict[str, object]:
-    """`fit_fold` in a process of its own, with `peak_mb`: resident memory of it and its children, sampled."""
+def measure(*arguments: object) -> dict[str, Any]:
+    """`fit_fold` in a process of its own, with `peak_mb`: resident memory of it and its children, sampled.
+
+    `added_mb` is how much of it fitting added to the data and the libraries that were loaded before it.
+    """
     import psutil
 
     # Not multiprocessing.Pool: joblib lets its workers use one core only.
@@ -102,7 +110,8 @@ def measure(*arguments: object) -> dict[str, object]:
                     continue
             peak = max(peak, memory)
             time.sleep(0.1)
-        return result.result() | {"peak_mb": peak / 1e6}
+        figures = result.result()
+        return figures | {"peak_mb": peak / 1e6, "added_mb": peak / 1e6 - figures["before_mb"]}
 
 
 def run(folder: Path, datasets: list[str], folds: list[int], titles: bool, metric: str, cores: int) -> None:
