@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pyarrow.parquet import ParquetFile
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +35,7 @@ SIZES = [int(size) for size in os.environ.get("TRAINING_TRACKS", "25000 100000 5
 HELD_OUT = 50_000
 LISTINGS_A_TRACK = 1.7  # 916,668 listings give about 550,000 tracks
 LISTINGS = min(916_668, round((max(SIZES) + HELD_OUT) * LISTINGS_A_TRACK))
+ROW_GROUP = 25_000
 SEED = 538
 PART = 3_000  # held-out tracks by whose densities the best possible is told
 
@@ -68,13 +70,15 @@ def make_songs(folder: Path) -> tuple[Path, Path]:
         found, seed = found + len(songs), seed + 1
     test.to_parquet(folder / "test.parquet")
     train = pd.concat(parts).sample(frac=1, random_state=SEED)
-    train.head(max(SIZES)).to_parquet(folder / "train.parquet", row_group_size=100_000)
+    train.head(max(SIZES)).to_parquet(folder / "train.parquet", row_group_size=ROW_GROUP)
     return folder / "train.parquet", folder / "test.parquet"
 
 
 def read(path: Path, tracks: int | None = None) -> tuple[pd.DataFrame, np.ndarray]:
-    """Inputs as `Tracks.inputs` has them, and genres, of the first `tracks` rows."""
-    frame = pd.read_parquet(path)[: tracks or None]
+    """Inputs as `Tracks.inputs` has them, and genres, of the first `tracks` rows; no others are read."""
+    file = ParquetFile(path)
+    groups = range(-(-tracks // ROW_GROUP)) if tracks else range(file.num_row_groups)
+    frame = file.read_row_groups(groups).to_pandas()[: tracks or None]
     inputs = frame[AUDIO_FEATURES].astype(float).assign(song_name=frame["song_name"], artist=frame["artist"])
     return inputs, frame["genre"].to_numpy(dtype=object)
 
