@@ -5,14 +5,17 @@ Belongs here: where Dagster's own classes for one machine fall short of these tw
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Self
 
 import dagster as dg
 import psutil
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 
 class Records(DagsterSqliteStorage):
@@ -29,20 +32,31 @@ class Records(DagsterSqliteStorage):
 
 
 class _EventLog(SqliteEventLogStorage):
-    """Events without `fsync`.
+    """Events without `fsync`, and with an engine that is kept for each file.
 
     Dagster opens and closes a file of SQLite for every event, up to three times, and each time waits for the disk. A
     run of everything announces 200 assets and checks before it begins: seconds, on a slow or busy disk more than half a
     minute, in which nothing is answered. A killed process loses nothing by it, since the operating system has what was
     written. A power cut may take some of what Dagster keeps about runs (docs/operations.md says what to do then), and
-    nothing of the data.
+    nothing of the data. An engine remembers what SQL its statements are; a new one for each event compiles them anew.
     """
 
     @contextmanager
-    def _connect(self, shard: str) -> Iterator[Any]:
-        with super()._connect(shard) as connection:
-            connection.exec_driver_sql("pragma synchronous = off")
-            yield connection
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = _engine(self.conn_string_for_shard(shard))
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("pragma synchronous = off")
+                yield connection
+
+
+@lru_cache(maxsize=16)  # a file a run, and an index
+def _engine(address: str) -> Engine:
+    """An engine with Dagster's own settings; it keeps no file open."""
+    return create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
