@@ -30,7 +30,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import RobustScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ml.dataset import AUDIO_FEATURES, ModelError
 from ml.features import Audio, PiecewiseLinear, Titles
@@ -173,15 +173,26 @@ def _threads() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has none of its parent's threads
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    """The libraries with threads of their own: to look for them takes longer than to score a song."""
+    return ThreadpoolController()
+
+
 def _in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
     """`work` on each of `parts`, in order, in THREADS threads, each of which leaves BLAS one."""
-    with threadpool_limits(1):
+    with _libraries().limit(limits=1):
         return list(_threads().map(work, parts))
+
+
+def _blocks(length: int, rows: int) -> list[slice]:
+    """So many rows at a time of `length`; of none, one empty block."""
+    return [slice(start, start + rows) for start in range(0, max(1, length), rows)]
 
 
 def _in_blocks(score: Callable[[np.ndarray], np.ndarray], X: np.ndarray, rows: int) -> np.ndarray:
     """`score` of so many rows at a time."""
-    return np.concatenate(_in_threads(score, [X[start : start + rows] for start in range(0, max(1, len(X)), rows)]))
+    return np.concatenate(_in_threads(lambda block: score(X[block]), _blocks(len(X), rows)))
 
 
 class OrderedForest(RandomForestClassifier):
@@ -372,7 +383,7 @@ class Copula(_Classifier):
             ratios = np.divide(shares, overall, out=np.ones_like(shares), where=overall > 0)
             self.logs_.append(np.log(ratios))
             self.normals_.append(ndtri(np.clip(middles, self.RAREST, 1 - self.RAREST)))
-        with threadpool_limits(1):
+        with _libraries().limit(limits=1):
             products = self._products(columns, codes, chunks)
             pooled = products.sum(axis=0) / len(columns)
             products = (products + self.smoothing * pooled) / (sizes + self.smoothing)[:, None, None]
@@ -448,6 +459,7 @@ class Pool(_Classifier):
     SMALLEST = 1e-4  # a probability: no member alone may rule a genre out
     LITTLE = 0.05  # a weight
     PENALTY = 10.0  # in tracks: where they are few, the weights stay near each other
+    BLOCK = 512  # rows to pool at a time, within the processor's cache
 
     def __init__(self, features: BaseEstimator, members: list[BaseEstimator], seed: int = 538) -> None:
         self.features = features
@@ -471,7 +483,7 @@ class Pool(_Classifier):
         fitted, held_back = self._hold_back(X["artist"].to_numpy(), codes)
         if len(held_back):
             self.members_ = self._fit_members(columns[fitted], codes[fitted])
-            self.weights_ = self._weigh(self._logarithms(columns[held_back]), codes[held_back])
+            self.weights_ = self._weigh(self._logarithms(self._shares(columns[held_back])), codes[held_back])
         if len(fitted) < self.ENOUGH * len(codes):
             self.members_ = self._fit_members(columns, codes)
         self.members_ = [member for member, used in zip(self.members_, self.weights_ > 0, strict=True) if used]
@@ -494,11 +506,15 @@ class Pool(_Classifier):
             for member, weight in zip(self.members, self.weights_, strict=True)
         ]
 
-    def _logarithms(self, X: np.ndarray) -> np.ndarray:
+    def _shares(self, X: np.ndarray) -> list[np.ndarray]:
+        """Each member's probabilities, rows x the classes that it saw."""
+        return [member.predict_proba(X) for member in self.members_]
+
+    def _logarithms(self, shares: list[np.ndarray]) -> np.ndarray:
         """Members x rows x classes; a class that a member never saw is as improbable as may be."""
-        logs = np.full((len(self.members_), len(X), len(self.classes_)), np.log(self.SMALLEST))
-        for log, member in zip(logs, self.members_, strict=True):
-            log[:, member.classes_] = np.log(np.maximum(member.predict_proba(X), self.SMALLEST))
+        logs = np.full((len(shares), len(shares[0]), len(self.classes_)), np.log(self.SMALLEST))
+        for log, member, share in zip(logs, self.members_, shares, strict=True):
+            log[:, member.classes_] = np.log(np.maximum(share, self.SMALLEST))
         return logs
 
     def _weigh(self, logs: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -531,7 +547,12 @@ class Pool(_Classifier):
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Rows x classes, float64; each row sums to 1, and does not depend on the rows that it is given with."""
-        logs = self._logarithms(self.features_.transform(X))
-        # Member by member: BLAS, which `tensordot` calls, adds up otherwise at a matrix's edges.
-        pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
-        return np.asarray(softmax(pooled, axis=1))
+        shares = self._shares(self.features_.transform(X))
+
+        def pool(rows: slice) -> np.ndarray:
+            logs = self._logarithms([share[rows] for share in shares])
+            # Member by member: BLAS, which `tensordot` calls, adds up otherwise at a matrix's edges.
+            pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
+            return np.asarray(softmax(pooled, axis=1))
+
+        return np.concatenate(_in_threads(pool, _blocks(len(X), self.BLOCK)))
