@@ -8,9 +8,8 @@ BIN := .venv/bin
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# `--no-deps`: the locks are complete, so pip resolves nothing. `--no-compile`: Python compiles what is imported when it
-# is, a small part of all; that takes a third off the time.
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+# `--no-deps`: the locks are complete, so pip resolves nothing.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 # Installed once, and again only when the lock changes.
 $(BIN)/.installed: requirements.lock pyproject.toml
