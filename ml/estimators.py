@@ -175,7 +175,7 @@ os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """The libraries with threads of their own: to look for them takes longer than to score a song."""
+    """The libraries with threads of their own, all loaded by the imports above; looking for them outlasts a song's score."""
     return ThreadpoolController()
 
 
@@ -185,14 +185,9 @@ def _in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
         return list(_threads().map(work, parts))
 
 
-def _blocks(length: int, rows: int) -> list[slice]:
-    """So many rows at a time of `length`; of none, one empty block."""
-    return [slice(start, start + rows) for start in range(0, max(1, length), rows)]
-
-
-def _in_blocks(score: Callable[[np.ndarray], np.ndarray], X: np.ndarray, rows: int) -> np.ndarray:
-    """`score` of so many rows at a time."""
-    return np.concatenate(_in_threads(lambda block: score(X[block]), _blocks(len(X), rows)))
+def _in_blocks(score: Callable[[slice], np.ndarray], length: int, rows: int) -> np.ndarray:
+    """`score` of so many rows at a time of `length`, joined; of none, of one empty block."""
+    return np.concatenate(_in_threads(score, [slice(start, start + rows) for start in range(0, max(1, length), rows)]))
 
 
 class OrderedForest(RandomForestClassifier):
@@ -318,7 +313,7 @@ class Nets(_Classifier):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes."""
-        return _in_blocks(self._mean, X, self.BLOCK)
+        return _in_blocks(lambda rows: self._mean(X[rows]), len(X), self.BLOCK)
 
     def _mean(self, X: np.ndarray) -> np.ndarray:
         columns = self._whole(self.encoder_.transform(X), self.MOST_ACTIVATION)
@@ -429,7 +424,8 @@ class Copula(_Classifier):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Rows x classes; a row's do not depend on the rows that it is given with, since no sum is left to BLAS."""
-        return _in_blocks(self._shares, X[:, : len(AUDIO_FEATURES)], self.BLOCK)
+        columns = X[:, : len(AUDIO_FEATURES)]
+        return _in_blocks(lambda rows: self._shares(columns[rows]), len(X), self.BLOCK)
 
     def _shares(self, X: np.ndarray) -> np.ndarray:
         logs = np.tile(self.constants_, (len(X), 1))
@@ -555,4 +551,4 @@ class Pool(_Classifier):
             pooled = sum(weight * log for weight, log in zip(self.weights_, logs, strict=True))
             return np.asarray(softmax(pooled, axis=1))
 
-        return np.concatenate(_in_threads(pool, _blocks(len(X), self.BLOCK)))
+        return _in_blocks(pool, len(X), self.BLOCK)

@@ -78,7 +78,7 @@ def read(path: Path, tracks: int | None = None) -> tuple[pd.DataFrame, np.ndarra
     """Inputs as `Tracks.inputs` has them, and genres, of the first `tracks` rows; no others are read."""
     file = ParquetFile(path)
     groups = range(-(-tracks // ROW_GROUP)) if tracks else range(file.num_row_groups)
-    frame = file.read_row_groups(groups).to_pandas()[: tracks or None]
+    frame = file.read_row_groups(groups).to_pandas()[:tracks]
     inputs = frame[AUDIO_FEATURES].astype(float).assign(song_name=frame["song_name"], artist=frame["artist"])
     return inputs, frame["genre"].to_numpy(dtype=object)
 
