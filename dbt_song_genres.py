@@ -7,7 +7,7 @@ nothing may depend on this: where a later dbt does not load it, pyspark's own tr
 from dbt.flags import get_flags
 from dbt.plugins import dbtPlugin
 
-from extract.spark import require_spark
+from warehouse.spark import require_spark
 
 CONNECTING = ("build", "run", "test", "seed", "snapshot", "show", "run-operation", "generate")
 """dbt's commands that start Spark."""

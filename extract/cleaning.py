@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from extract import landing
 from extract.dumps import StagedDump, require_usable, stage_dump, view_as_parsed_documents
-from extract.exports import FIRST_RULE_OF_THE_STUDY, copy_to, study_columns
-from extract.progress import Progress, ignore
+from warehouse import raw
+from warehouse.exports import FIRST_RULE_OF_THE_STUDY, copy_to, study_columns
+from warehouse.progress import Progress, ignore
 
 MEMORY_LIMIT = "270MB"  # DuckDB's; what does not fit waits on the disk, beside the output
 
@@ -56,7 +56,7 @@ def clean_dump(
 ) -> CleaningReport:
     """Write the clean tracks of the dump at `path` to `output`, the study's 18 columns in download order.
 
-    They are what importing the dump, `dbt build` and `extract.exports.export` would give, and so are the rejected
+    They are what importing the dump, `dbt build` and `warehouse.exports.export` would give, and so are the rejected
     listings with their reasons, written to `rejected` if that is given (a reason quotes 4.50 as it stands in the file,
     where a JSON document says 4.5). Both are CSV and appear whole or not at all.
 
@@ -93,9 +93,9 @@ def clean_dump(
 
 def _present(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> None:
     """The dump in schema raw, as if it had been landed and were the active dataset."""
-    landing.create_raw_tables(connection)
+    raw.create_raw_tables(connection)
     connection.execute("drop table raw.tracks")
     connection.execute("drop table raw.audio_features")
     connection.execute("alter table raw.popularity add column payload_parsed struct(popularity varchar)")
-    connection.execute("insert into raw.datasets values (?, ?, false, true, null, ?)", ["", "", landing.now()])
+    connection.execute("insert into raw.datasets values (?, ?, false, true, null, ?)", ["", "", raw.now()])
     view_as_parsed_documents(connection, dump, dataset="")

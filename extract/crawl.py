@@ -1,7 +1,7 @@
 """The crawl: which documents to ask for next, and how it goes on after any interruption.
 
 Belongs here: the order of questions, what has been asked before, and batches. Not here: HTTP (http.py), the services
-(spotify.py, reccobeats.py), the raw tables themselves (landing.py), and any judgement of a document.
+(spotify.py, reccobeats.py), the raw tables themselves (raw.py), and any judgement of a document.
 
 Genres -> artists (search) -> their top tracks -> audio features -> popularity. Where Spotify has closed top tracks to
 the app, the genres' tracks are searched for instead, and no artists; where it has closed audio features or batches of
@@ -33,12 +33,13 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import duckdb
 
-from extract import landing, reccobeats, spotify, warehouse
+from extract import reccobeats, spotify
 from extract.http import Budget, Element, Policy, Refused, Suspended, Unusable
-from extract.progress import Progress, ignore
 from extract.reccobeats import ReccoBeats
 from extract.settings import CrawlError, Settings, genre_limits
 from extract.spotify import EndpointClosed, Page, Spotify
+from warehouse import files, raw
+from warehouse.progress import Progress, ignore
 
 _log = logging.getLogger(__name__)
 
@@ -250,7 +251,7 @@ class _Crawl:
     def _load(self) -> dict[str, list[float]]:
         """Read what is done; returns the ages in seconds of the last window's requests, by source."""
         with self._connect() as connection:
-            landing.create_raw_tables(connection)
+            raw.create_raw_tables(connection)
             name = self.dataset.name
             known = connection.execute("select source from raw.datasets where dataset = ?", [name]).fetchone()
             if known and known[0] != self.dataset.source:
@@ -275,7 +276,7 @@ class _Crawl:
                 select source, epoch($now::timestamp - requested_at) as age from raw.requests
                 where epoch($now::timestamp - requested_at) between 0 and $window
                 """,
-                {"now": landing.now(), "window": self.settings.window_seconds},
+                {"now": raw.now(), "window": self.settings.window_seconds},
             ).fetchall()
         ages: dict[str, list[float]] = {}
         for source, age in recent:
@@ -539,9 +540,9 @@ class _Crawl:
             self._check_alone(connection)
             if listings := self._with_landed(connection, tables.get("tracks", [])):
                 tables["tracks"] = [row | {"listing_id": number} for number, row in enumerate(listings, start=1)]
-            documents = {table: landing.rows(table, rows) for table, rows in tables.items() if rows}
+            documents = {table: raw.rows(table, rows) for table, rows in tables.items() if rows}
             # A run that was refused everything must not become the dataset that everybody reads.
-            batch_id = landing.land(
+            batch_id = raw.land(
                 connection, self.dataset, documents, done=list(done.values()), activate="tracks" in documents
             )
         self.known_rows += len(done)
@@ -594,7 +595,7 @@ class _Crawl:
     def _report(self, *, finished: bool) -> CrawlReport:
         with self._connect() as connection:
             if finished:
-                landing.use(connection, self.dataset.name)
+                raw.use(connection, self.dataset.name)
             listings = connection.execute(
                 """
                 select genre, count(*) from raw.tracks
@@ -610,7 +611,7 @@ class _Crawl:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # Whoever else works on the database is waited for: they hold it for minutes at most.
-        return warehouse.connect(self.file, wait=self.settings.max_wait)
+        return files.connect(self.file, wait=self.settings.max_wait)
 
 
 def _done(stage: str, item: str, detail: str | None = None) -> Row:

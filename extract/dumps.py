@@ -19,17 +19,12 @@ from typing import IO, cast
 
 import duckdb
 
-from extract import landing, warehouse
-from extract.progress import Progress, ignore
-from extract.warehouse import quoted
+from warehouse import files, raw
+from warehouse.features import AUDIO_FEATURES, feature_ranges
+from warehouse.files import quoted
+from warehouse.progress import Progress, ignore
 
-RANGES_FILE = Path(__file__).parent.parent / "dbt_project" / "seeds" / "audio_feature_ranges.csv"
-
-REQUIRED_FEATURES = (
-    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
-    "liveness", "valence", "tempo", "duration_ms",
-)  # fmt: skip
-FEATURES = (*REQUIRED_FEATURES, "time_signature")
+REQUIRED_FEATURES = tuple(name for name in AUDIO_FEATURES if name != "time_signature")
 REQUIRED = ("spotify_track_id", "song_name", "artist_name", "genre", *REQUIRED_FEATURES)
 OPTIONAL = ("time_signature", "popularity", "explicit", "album_id", "album_name", "album_release_date")
 FIELDS = (*REQUIRED, *OPTIONAL)
@@ -133,8 +128,8 @@ def import_dump(
     progress(stage, 0, 3)
     _, name = _check_file(path, name)
     digest = _digest(path, mapping)
-    with warehouse.connect(warehouse_file) as connection:
-        landing.create_raw_tables(connection)
+    with files.connect(warehouse_file) as connection:
+        raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         known = connection.execute(
             "select content_sha256, source from raw.datasets where dataset = ?", [name]
@@ -148,11 +143,11 @@ def import_dump(
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, dump)
         progress(stage, 2, 3)
-        dataset = landing.Dataset(name, known[1] if known else f"dump:{path.name}", content_sha256=digest)
+        dataset = raw.Dataset(name, known[1] if known else f"dump:{path.name}", content_sha256=digest)
         if known:
-            landing.use(connection, name)
+            raw.use(connection, name)
         else:
-            landing.land(connection, dataset, _documents(connection, dump))
+            raw.land(connection, dataset, _documents(connection, dump))
     progress(stage, 3, 3)
     return ImportReport(
         name, dataset.source, dump.layout.name, dump.listings, bool(known), problem_rows, tuple(problems)
@@ -488,12 +483,6 @@ def _recognise(path: Path, columns: list[str], mapping: Mapping[str, str]) -> La
     )
 
 
-def feature_ranges() -> dict[str, tuple[float, float]]:
-    """The range of each audio feature and of popularity, from the dbt project's seed, where the rule stands."""
-    with RANGES_FILE.open(encoding="utf-8", newline="") as file:
-        return {row["feature"]: (float(row["minimum"]), float(row["maximum"])) for row in csv.DictReader(file)}
-
-
 def _missing(column: str) -> str:
     # No IN: of a list that long DuckDB makes a join, one a column. What begins like a number is none of the markers.
     is_marked = f"regexp_full_match({column}, {quoted(MISSING_NUMBER)}, 'i')"
@@ -577,7 +566,7 @@ def view_as_parsed_documents(connection: duckdb.DuckDBPyConnection, dump: Staged
             "payload_parsed": f"case when __text is null then {_struct(track)} end",
         },
     )
-    features = {name: number(name) for name in FEATURES}
+    features = {name: number(name) for name in AUDIO_FEATURES}
     view("audio_features", {"payload": "'{}'", "payload_parsed": _struct(features)}, "__text is null")
 
 
@@ -629,7 +618,7 @@ def _documents(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> dict[
         # What Spotify has no place for is kept as it stands: nothing of the file is lost.
         pairs = ", ".join(f"{_name(column)} := {_name(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"
-    features = {"id": track["id"], **{name: number(mapped[name]) for name in FEATURES if name in mapped}}
+    features = {"id": track["id"], **{name: number(mapped[name]) for name in AUDIO_FEATURES if name in mapped}}
     tracks = connection.sql(
         f"""
         select {mapped["genre"]} as genre, {artist} as artist_name, {mapped["spotify_track_id"]} as track_id,

@@ -12,7 +12,7 @@ import platformdirs
 import pooch
 import requests
 
-from extract.progress import Progress, ignore
+from warehouse.progress import Progress, ignore
 
 TIMEOUT_SECONDS = 30.0
 

@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from extract import landing
-from extract.progress import Progress, ignore
 from extract.settings import CrawlError, Settings
+from warehouse import raw
+from warehouse.progress import Progress, ignore
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Policy:
     """The manners towards one service: its pace, its retries, and when to stop asking.
 
     `service` names it to people, `source` in the raw tables. `ages` are the seconds since each request that an earlier
-    run sent within the window. Requests and useless answers are recorded as rows for `landing.land`.
+    run sent within the window. Requests and useless answers are recorded as rows for `raw.land`.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Policy:
 
     def suspend(self, reason: str, seconds: float | None = None) -> Suspended:
         """An exception to raise: nothing more is asked of this service in this run. `seconds` is until it may be."""
-        resume_at = None if seconds is None else landing.now() + timedelta(seconds=seconds)
+        resume_at = None if seconds is None else raw.now() + timedelta(seconds=seconds)
         self._suspended = Suspended(reason, resume_at)
         return self._suspended
 
@@ -230,7 +230,7 @@ class Policy:
         self._budget.spent += 1
         record: dict[str, Any] = {
             "source": self.source, "endpoint": call.endpoint, "request": described, "attempts": attempt,
-            "waited_seconds": self._waited, "requested_at": landing.now(), "elapsed_seconds": 0.0,
+            "waited_seconds": self._waited, "requested_at": raw.now(), "elapsed_seconds": 0.0,
         }  # fmt: skip
         self._waited = 0.0
         self.requests.append(record)

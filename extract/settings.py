@@ -3,15 +3,14 @@
 Belongs here: the settings, their defaults and where they come from. Not here: what is done with them.
 """
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from extract.landing import Dataset
+from warehouse.features import study_genres
+from warehouse.raw import Dataset
 
 MOST_HITS = 1_000
 """Spotify's search gives no more results for one query, in any tier."""
@@ -86,12 +85,6 @@ class Settings:
             "client_secret": os.environ.get("SPOTIFY_CLIENT_SECRET", "").strip(),
         }
         return cls(**{**credentials, **addresses, **changes})
-
-
-def study_genres() -> list[str]:
-    """The study's 132 genres, in its order."""
-    table = resources.files("extract.sandbox").joinpath("genres.csv").read_text(encoding="utf-8")
-    return [row["genre"] for row in csv.DictReader(table.splitlines())]
 
 
 def genre_limits(

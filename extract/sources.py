@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from extract import landing, warehouse
 from extract.crawl import CrawlReport, Refresh, crawl
 from extract.dumps import DumpError, ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
-from extract.landing import Dataset
-from extract.progress import Progress, ignore
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import SANDBOX, serve
 from extract.settings import CrawlError, Settings
+from warehouse import files, raw
+from warehouse.progress import Progress, ignore
+from warehouse.raw import Dataset
 
 CRAWLED = ("sandbox", "spotify")
 LOCAL_SANDBOX = Dataset("local-sandbox", "sandbox", is_synthetic=True)
@@ -68,8 +68,8 @@ def extract(
     raise.
     """
     if source == "auto":
-        with warehouse.connect(warehouse_file) as connection:
-            active = landing.active_dataset(connection) or SANDBOX
+        with files.connect(warehouse_file) as connection:
+            active = raw.active_dataset(connection) or SANDBOX
         if active.source not in CRAWLED or active.name == LOCAL_SANDBOX.name:
             return _extraction(warehouse_file, f"{active.source} was landed before; nothing to do")
         source = active.source
@@ -109,7 +109,7 @@ def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = i
 
 
 def _extraction(warehouse_file: Path, note: str, report: CrawlReport | None = None) -> Extraction:
-    with warehouse.connect(warehouse_file) as connection:
-        dataset = landing.active_dataset(connection)
+    with files.connect(warehouse_file) as connection:
+        dataset = raw.active_dataset(connection)
         assert dataset is not None, "a source that landed nothing must have raised"
-        return Extraction(dataset, landing.count_rows(connection, dataset.name), note, report)
+        return Extraction(dataset, raw.count_rows(connection, dataset.name), note, report)

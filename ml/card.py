@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml.dataset import AUDIO_FEATURES
 from ml.estimators import BASELINE
 from ml.protocols import find_protocol
 from ml.training import Run
+from warehouse.features import AUDIO_FEATURES
 
 FIGURES = {
     "top_1": "Genre is the first guess",

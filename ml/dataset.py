@@ -13,11 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-AUDIO_FEATURES = [
-    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
-    "liveness", "valence", "tempo", "duration_ms", "time_signature",
-]  # fmt: skip
-"""The study's features, in its order. Popularity is none: it is not known of a song that is new."""
+from warehouse.features import AUDIO_FEATURES
 
 MIN_ARTISTS = 2
 """A genre needs tracks by this many artists, or it cannot stand on both sides of a split."""

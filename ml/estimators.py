@@ -32,8 +32,9 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import RobustScaler
 from threadpoolctl import ThreadpoolController
 
-from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.dataset import ModelError
 from ml.features import Audio, PiecewiseLinear, Titles
+from warehouse.features import AUDIO_FEATURES
 
 FEATURE_SETS = ("audio", "audio+title")
 BASELINE = "prior"
@@ -175,7 +176,7 @@ os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """The libraries with threads of their own, all loaded by the imports above; looking for them outlasts a song's score."""
+    """The libraries with threads of their own, all loaded by the imports above; looking for them takes long."""
     return ThreadpoolController()
 
 

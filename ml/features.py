@@ -17,7 +17,8 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.dataset import ModelError
+from warehouse.features import AUDIO_FEATURES
 
 HASHES = 2**14
 """Columns for the words, and as many for the letters, of titles: no word list that grows with the number of tracks."""

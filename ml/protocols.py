@@ -21,9 +21,10 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import RobustScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, check_features, folds_by_artist, split_by_artist
+from ml.dataset import ModelError, Split, Tracks, check_features, folds_by_artist, split_by_artist
 from ml.estimators import BASELINE, DEFAULT, make_estimator
 from ml.features import Audio
+from warehouse.features import AUDIO_FEATURES
 
 SAMPLE = 25_000
 NEIGHBOURS = 5

@@ -1,7 +1,7 @@
 """Scoring songs on Spark: the saved model on Parquet of any size.
 
 Belongs here: the session, how songs and the model reach the workers, and the counting over all of them. Not here: the
-rules for songs' values and the scoring itself, which are prediction.py's, on each worker as on one machine. pyspark is
+rules for songs' values and the scoring itself, which are scoring.py's, on each worker as on one machine. pyspark is
 an extra and imported where it is used, so that nothing else needs it.
 
 Rows go through Arrow (`mapInArrow`), not through pandas (`mapInPandas`): pandas has no missing integer, which would
@@ -25,9 +25,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from extract.spark import require_spark
-from ml.dataset import AUDIO_FEATURES, ModelError
-from ml.prediction import BATCH, PROBLEMS_SHOWN, Model, Rules, Tally, connect, load, readable, rules_for, score_batches
+from ml.dataset import ModelError
+from ml.model_file import Model, load
+from ml.predictions import BATCH
+from ml.scoring import PROBLEMS_SHOWN, Rules, Tally, connect, readable, rules_for, score_batches
+from warehouse.features import AUDIO_FEATURES
+from warehouse.spark import require_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

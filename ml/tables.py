@@ -1,6 +1,6 @@
 """Schema `ml` of the warehouse: its tables, and what each column holds.
 
-Belongs here: names, types, units and ranges. Not here: the rows, which training.py and prediction.py write.
+Belongs here: names, types, units and ranges. Not here: the rows, which training.py and predictions.py write.
 """
 
 import logging
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from extract.warehouse import quoted
 from ml.evaluation import BINS, RESAMPLES
+from warehouse.files import quoted
 
 STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"
 

@@ -24,12 +24,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks
+from ml.dataset import ModelError, Split, Tracks
 from ml.estimators import BASELINE
 from ml.evaluation import Scores, calibration, confusions, importances, runner_ups, score, score_genres, surprises
-from ml.prediction import Model, predict_probabilities, save
+from ml.model_file import Model, predict_probabilities, save
 from ml.protocols import Protocol, find_protocol
 from ml.tables import create_ml_tables
+from warehouse.features import AUDIO_FEATURES
 
 IMPORTANCE_TRACKS = 2_000
 """Columns are shuffled among at most this many held-out tracks: 132 genres and an ensemble take seconds, not hours."""

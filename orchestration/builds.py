@@ -1,7 +1,7 @@
 """What dbt leaves for others: whether the marts may be published, and the cleaning as SQL.
 
 Belongs here: reading what dbt's hooks wrote down (dbt_project/macros/record_build.sql) and what it compiled. Not here:
-the Dagster asset that builds (assets/warehouse.py), copying the file (extract/warehouse.py). Dagster is not imported:
+the Dagster asset that builds (assets/warehouse.py), copying the file (warehouse/files.py). Dagster is not imported:
 that would take longer than the commands which need this.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from extract.cleaning import CleaningModels
-from extract.warehouse import WarehouseError, quoted
+from warehouse.files import WarehouseError, quoted
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""

@@ -28,12 +28,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from extract import landing, warehouse
 from orchestration.failures import is_suspended, told_as
+from warehouse import files, raw
 
 if TYPE_CHECKING:
-    from extract.exports import Export
-    from ml.prediction import Scoring, Tally
+    from ml.scoring import Scoring, Tally
+    from warehouse.exports import Export
 
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
@@ -61,7 +61,7 @@ STAGES = {
 
 
 class ScreenProgress:
-    """A Rich progress line a stage; call it as an `extract.progress.Progress`."""
+    """A Rich progress line a stage; call it as an `warehouse.progress.Progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -253,7 +253,7 @@ def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, flo
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
     table.add_section()
-    table.add_row("database", str(warehouse.published_path()))
+    table.add_row("database", str(files.published_path()))
     table.add_row("report", "reports/index.html")
     console.print(table)
 
@@ -280,7 +280,7 @@ def extract(
         )  # fmt: skip
         with _screen_progress() as progress:
             extraction = extract_source(
-                config.pop("source"), warehouse.warehouse_path(), options=crawl_options(**config), progress=progress
+                config.pop("source"), files.warehouse_path(), options=crawl_options(**config), progress=progress
             )
     label = " (synthetic)" if extraction.dataset.is_synthetic else ""
     table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
@@ -336,7 +336,7 @@ def import_command(
 
     with _plain_errors(), _screen_progress() as progress:
         report = import_dump(
-            file, warehouse.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
+            file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
         )  # fmt: skip
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
     console.print(f"Dataset [bold]{report.dataset}[/] ({report.layout} layout): {verb}. It is the active one now.")
@@ -375,22 +375,22 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
     from extract.sources import import_or_fetch
 
     with _plain_errors(), _screen_progress() as progress:
-        report = import_or_fetch(name, warehouse.warehouse_path(), progress=progress)
+        report = import_or_fetch(name, files.warehouse_path(), progress=progress)
     console.print(f"Dataset [bold]{report.dataset}[/]: {report.listings:,} listings. It is the active one now.")
 
 
 @app.command()
 def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed.")]) -> None:
     """Make a landed dataset the active one: the next run builds from it."""
-    with _plain_errors(), warehouse.connect(warehouse.warehouse_path()) as connection:
-        landing.use(connection, name)
+    with _plain_errors(), files.connect(files.warehouse_path()) as connection:
+        raw.use(connection, name)
     console.print(f"[bold]{name}[/] is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
 
 
 @app.command()
 def datasets() -> None:
     """List the datasets that have been landed."""
-    with _plain_errors(), warehouse.connect(warehouse.warehouse_path(), read_only=True) as connection:
+    with _plain_errors(), files.connect(files.warehouse_path(), read_only=True) as connection:
         found = connection.execute(
             """
             select dataset, source, is_synthetic, is_active, count(listing_id) as listings
@@ -423,11 +423,11 @@ def train(
 
     with _plain_errors():
         plan = find_protocol(protocol)
-        with warehouse.connect(warehouse.warehouse_path(), read_only=True) as connection:
+        with files.connect(files.warehouse_path(), read_only=True) as connection:
             tracks = load_tracks(connection)
         with console.status(f"Fitting {', '.join(model or plan.models)} …"):
             runs = fit_protocol(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
-        with warehouse.connect(warehouse.warehouse_path()) as connection:
+        with files.connect(files.warehouse_path()) as connection:
             for run in runs:
                 record(connection, run, None, published=False)
             studys = connection.execute(
@@ -487,7 +487,7 @@ def predict(
     ] = "local",
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
-    from ml.prediction import published_model_path
+    from ml.predictions import published_model_path
 
     if out and output:
         raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
@@ -498,7 +498,7 @@ def predict(
         )
     with _plain_errors():
         if model is None:
-            with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+            with files.connect(files.published_path(), read_only=True) as connection:
                 model = published_model_path(connection)
         if engine == "spark" and output:
             from ml.spark import score_songs, session
@@ -523,7 +523,9 @@ def predict(
 
 def _predict_here(model: Path, file: str, output: str | None, file_format: str | None) -> "Scoring":
     """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
-    from ml.prediction import BATCH, load, score_songs, standard_input, write_songs
+    from ml.model_file import load
+    from ml.predictions import BATCH
+    from ml.scoring import score_songs, standard_input, write_songs
 
     with ExitStack() as stack:
         fitted = load(model)
@@ -575,7 +577,7 @@ def report(
     from ml.report import build_report
 
     with _plain_errors():
-        with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+        with files.connect(files.published_path(), read_only=True) as connection:
             result = build_report(connection, output, run_id=run_id, genres=genres or ())
         for sentence in result.missing:
             errors.print(f"[yellow]Missing:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
@@ -588,8 +590,8 @@ def publish() -> None:
     from orchestration.builds import require_tested_build
 
     with _plain_errors():
-        path = warehouse.published_path()
-        size = warehouse.publish(warehouse.warehouse_path(), path, check=require_tested_build)
+        path = files.published_path()
+        size = files.publish(files.warehouse_path(), path, check=require_tested_build)
     console.print(f"{path} ({size / 1e6:,.1f} MB) is the warehouse as it is now.", highlight=False)
 
 
@@ -598,11 +600,11 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder [exports/<dataset>].")] = None,
 ) -> None:
     """Write the study's two CSVs and each mart as Parquet, from the published copy."""
-    from extract.exports import export as export_marts
+    from warehouse.exports import export as export_marts
 
     with (
         _plain_errors(),
-        warehouse.connect(warehouse.published_path(), read_only=True) as connection,
+        files.connect(files.published_path(), read_only=True) as connection,
         _screen_progress() as progress,
     ):
         written = export_marts(connection, output, progress=progress)
@@ -612,13 +614,13 @@ def export(
 @app.command()
 def export_raw() -> None:
     """Write the active dataset's raw documents as Parquet, which `dbt build --target spark` reads (docs/spark.md)."""
-    from extract.raw_export import export_raw as export_documents
-    from extract.raw_export import raw_export_path
-    from extract.spark import SparkUnavailable, require_spark
+    from warehouse.raw_export import export_raw as export_documents
+    from warehouse.raw_export import raw_export_path
+    from warehouse.spark import SparkUnavailable, require_spark
 
     with (
         _plain_errors(),
-        warehouse.connect(warehouse.warehouse_path(), read_only=True) as connection,
+        files.connect(files.warehouse_path(), read_only=True) as connection,
         _screen_progress() as progress,
     ):
         written = export_documents(connection, raw_export_path(), progress=progress)

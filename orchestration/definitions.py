@@ -4,10 +4,10 @@ import logging
 
 import dagster as dg
 
-from extract.progress import Progress
 from orchestration import jobs
 from orchestration.assets import extract, model, report, warehouse
 from orchestration.resources import dbt_resource, point_dbt_at, warehouse_resource
+from warehouse.progress import Progress
 
 
 def log_progress(stage: str, done: int, total: int | None) -> None:

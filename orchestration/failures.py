@@ -15,11 +15,11 @@ def _user_errors() -> tuple[type[Exception], ...]:
     """What a user can cause, and mend: its message is all that need be read."""
     from extract.dumps import DumpError
     from extract.fetch import FetchError
-    from extract.landing import UnknownDataset
     from extract.settings import CrawlError
-    from extract.spark import SparkUnavailable
-    from extract.warehouse import WarehouseError
     from ml.dataset import ModelError
+    from warehouse.files import WarehouseError
+    from warehouse.raw import UnknownDataset
+    from warehouse.spark import SparkUnavailable
 
     return CrawlError, DumpError, FetchError, SparkUnavailable, UnknownDataset, WarehouseError, ModelError
 

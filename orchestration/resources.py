@@ -12,8 +12,8 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging.version import Version
 
-from extract import warehouse
 from orchestration.builds import ROOT, newest_source, require_tested_build
+from warehouse import files
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
 
@@ -31,25 +31,23 @@ class Warehouse(dg.ConfigurableResource):
 
     def connect(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         """A short-lived connection to the warehouse; use it in a `with` block."""
-        return warehouse.connect(self.file, read_only=read_only)
+        return files.connect(self.file, read_only=read_only)
 
     def connect_published(self) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the published copy; use it in a `with` block."""
-        return warehouse.connect(Path(self.published_path), read_only=True)
+        return files.connect(Path(self.published_path), read_only=True)
 
     def publish(self) -> int:
         """Replace the published copy by the warehouse as it is now; returns its size in bytes.
 
         Raises `WarehouseError` where the marts were not all built and tested (`require_tested_build`).
         """
-        return warehouse.publish(self.file, Path(self.published_path), check=require_tested_build)
+        return files.publish(self.file, Path(self.published_path), check=require_tested_build)
 
 
 def warehouse_resource() -> Warehouse:
     """The files that WAREHOUSE_PATH and PUBLISHED_PATH name, read when the code is loaded, as dbt reads them."""
-    return Warehouse(
-        path=str(warehouse.warehouse_path().absolute()), published_path=str(warehouse.published_path().absolute())
-    )
+    return Warehouse(path=str(files.warehouse_path().absolute()), published_path=str(files.published_path().absolute()))
 
 
 def point_dbt_at(file: Path) -> None:
@@ -93,9 +91,9 @@ def write_documentation(page: Path) -> Path:
     dbt opens the warehouse (WAREHOUSE_PATH) for it, to read the columns' types. Raises `WarehouseError` where there is
     none, or dbt fails.
     """
-    file = warehouse.warehouse_path()
+    file = files.warehouse_path()
     if not file.exists():
-        raise warehouse.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
+        raise files.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
     point_dbt_at(file)
     prepare_manifest()
     target = dbt_target()
@@ -107,7 +105,7 @@ def write_documentation(page: Path) -> Path:
     ).wait()  # fmt: skip
     if not run.is_successful():
         reason = str(run.get_error()).strip().splitlines()[-1]
-        raise warehouse.WarehouseError(f"dbt could not document {file}: {reason}. See {target / 'dbt.log'}.")
+        raise files.WarehouseError(f"dbt could not document {file}: {reason}. See {target / 'dbt.log'}.")
     page.parent.mkdir(parents=True, exist_ok=True)
     unfinished = page.with_name(page.name + ".unfinished")
     shutil.copyfile(target / "static_index.html", unfinished)

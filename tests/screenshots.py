@@ -10,8 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from extract import warehouse
 from ml.report import build_report
+from warehouse import files
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIZE = {"width": 1280, "height": 940}
@@ -24,9 +24,9 @@ def main() -> None:
         sys.exit("Screenshots need chromium: apt-get install chromium.")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+            with files.connect(files.published_path(), read_only=True) as connection:
                 report = build_report(connection, Path(folder)).path
-        except warehouse.WarehouseError as error:
+        except files.WarehouseError as error:
             sys.exit(str(error))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

@@ -102,13 +102,13 @@ class Genre:
 
 
 def study_genres() -> list[Genre]:
-    """The study's 132 genres (genres.csv), in its order."""
+    """The study's 132 genres (warehouse/study_genres.csv), in its order, as the catalogue makes them."""
 
     def weights(sources: str) -> dict[str, float]:
         pairs = (source.rsplit(" ", 1) for source in sources.split(", "))
         return {name: float(weight) for name, weight in pairs}
 
-    with resources.files(__package__).joinpath("genres.csv").open(encoding="utf-8") as table:
+    with resources.files("warehouse").joinpath("study_genres.csv").open(encoding="utf-8") as table:
         return [
             Genre(row["genre"], int(row["listings"]), row["flavour"], weights(row["sources"]))
             for row in csv.DictReader(table)

@@ -31,9 +31,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from extract.landing import Dataset
 from extract.sandbox.catalogue import Catalogue
 from extract.settings import MOST_HITS, Settings
+from warehouse.raw import Dataset
 
 SANDBOX = Dataset("sandbox", "sandbox", is_synthetic=True)
 CLIENT_ID = "sandbox"

@@ -13,7 +13,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
 from ml.charts.style import FAMILY_COLOURS, FAMILY_MARKS, GREY, Drawing, NothingToDraw, family_colour, named_rows
-from ml.dataset import AUDIO_FEATURES
+from warehouse.features import AUDIO_FEATURES
 
 COMPARED = [name for name in AUDIO_FEATURES if name not in ("key", "time_signature")]
 """A mean of pitch classes says nothing, and the time signature is unknown in many datasets."""

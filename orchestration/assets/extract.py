@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from extract.progress import Progress
-from extract.raw_export import TABLES
 from extract.sources import CrawlOptions, crawl_options, extract
 from orchestration.checks import DOCUMENT_CHECKS, check_documents
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import preview
 from orchestration.resources import Warehouse
+from warehouse.progress import Progress
+from warehouse.raw_export import TABLES
 
 
 class ExtractConfig(dg.Config):

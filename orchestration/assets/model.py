@@ -6,11 +6,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from extract.progress import Progress
 from ml.card import write_card
 from ml.dataset import load_tracks, split_by_artist
 from ml.estimators import BASELINE, DEFAULT
-from ml.prediction import load, predict_tracks, published_model_path, record_predictions
+from ml.model_file import load
+from ml.predictions import predict_tracks, published_model_path, record_predictions
 from ml.tables import TABLES
 from ml.training import Run, fit, fit_protocol, record, sample_for_study_forest, save_model
 from orchestration.checks import (
@@ -24,6 +24,7 @@ from orchestration.checks import (
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
+from warehouse.progress import Progress
 
 MODELS = Path("models")
 RUN_TABLES = [table for table in TABLES if table not in ("genre_predictions", "study_figures")]

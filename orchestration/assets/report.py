@@ -4,13 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from extract.exports import export
-from extract.progress import Progress
 from ml.report import build_report
 from orchestration.assets.warehouse import dbt_models
 from orchestration.checks import PUBLISHED_CHECKS, check_published
 from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse, write_documentation
+from warehouse.exports import export
+from warehouse.progress import Progress
 
 REPORTS = Path("reports")
 

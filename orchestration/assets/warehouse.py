@@ -7,12 +7,12 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from extract.progress import Progress
-from extract.warehouse import WarehouseError
 from orchestration.builds import what_failed
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse, dbt_project, dbt_target, prepare_manifest
+from warehouse.files import WarehouseError
+from warehouse.progress import Progress
 
 prepare_manifest()
 

@@ -21,12 +21,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from extract import warehouse
 from extract.dumps import import_dump
 from ml.dataset import folds_by_artist, load_tracks
 from ml.training import fit
 from tests.benchmarks.bench_prediction import in_own_process
 from tests.benchmarks.measuring import ROOT, dbt
+from warehouse import files
 
 DATA = Path(os.environ.get("SONG_GENRES_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"TidyTuesday, 6 genres": "tidytuesday_spotify_songs.csv",
@@ -51,7 +51,7 @@ class Figures(NamedTuple):
 
 def score_fold(path: Path, number: int, model: str, features: str) -> Figures:
     """The figures of one fold, `number` from 0, of the tracks in the warehouse at `path`."""
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         tracks = load_tracks(connection)
     split = folds_by_artist(tracks)[number]
     before = psutil.Process().memory_info().rss / 1e6

@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from extract import warehouse
-from extract.landing import Dataset, land
 from tests.benchmarks.measuring import RUNS, Usage, dbt, dbt_results, gib, median, median_seconds, spread
 from tests.dbt_project.study_listing import land_listing, make_listing
+from warehouse import files
+from warehouse.raw import Dataset, land
 
 LISTINGS = int(os.environ.get("BUILD_LISTINGS", "916668"))
 SHOWN = 15
@@ -24,11 +24,11 @@ KINDS = {"model": "models", "test": "data tests", "unit_test": "unit tests", "se
 
 def land_documents(path: Path) -> tuple[int, float]:
     """Land the listing as a crawl would; returns the bytes of JSON and the seconds of the plainest scan of them."""
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         make_listing(connection, LISTINGS)
         land_listing(connection, "crawl")
         connection.execute("checkpoint")
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         connection.execute("set threads = 2")
         documents = "(select payload from raw.tracks union all select payload from raw.audio_features)"
         (size,) = connection.execute(f"select sum(strlen(payload))::bigint from {documents}").fetchone() or (0,)
@@ -58,7 +58,7 @@ def where_the_time_goes(path: Path, whole: Usage) -> tuple[Table, float]:
 
 def add_one_percent(path: Path) -> None:
     """A crawl goes on: 1 % more listings, each of a track that is known already, and a tenth of new tracks."""
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         more = LISTINGS // 100
         tracks = connection.sql(
             f"""

@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from extract import warehouse
 from tests.benchmarks.measuring import Usage, dbt, dbt_results, gib, median
 from tests.dbt_project.study_listing import land_listing, make_listing
+from warehouse import files
 
 SIZES = [int(size) for size in os.environ.get("GROWTH_LISTINGS", "91667 916668 9166680").split()]
 RUNS = int(os.environ.get("GROWTH_RUNS", "1"))
@@ -25,7 +25,7 @@ def build(listings: int) -> tuple[Usage, float, int]:
     """Usage of the whole command, seconds from the first node to the last, and the warehouse's bytes after it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warehouse.duckdb"
-        with warehouse.connect(path) as connection:
+        with files.connect(path) as connection:
             connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
             make_listing(connection, listings)
             land_listing(connection, "crawl")

@@ -26,19 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from extract.sandbox.catalogue import build_catalogue
-from ml.dataset import AUDIO_FEATURES
 from ml.estimators import DEFAULT, make_estimator
-from ml.prediction import (
-    Model,
-    load,
-    predict_probabilities,
-    predict_tracks,
-    record_predictions,
-    save,
-    score_songs,
-    write_songs,
-)
+from ml.model_file import Model, load, predict_probabilities, save
+from ml.predictions import predict_tracks, record_predictions
+from ml.scoring import score_songs, write_songs
 from ml.tables import create_ml_tables
+from warehouse.features import AUDIO_FEATURES
 
 SONGS = (55_000, 550_000)
 FORMATS = ("csv", "parquet", "jsonl")

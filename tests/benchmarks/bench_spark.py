@@ -18,12 +18,12 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from extract import warehouse
-from extract.raw_export import export_raw
 from tests.benchmarks.measuring import Usage, dbt, gib
 from tests.dbt_project.study_listing import land_listing, make_listing
 from tests.spark.conftest import Engines
 from tests.spark.test_parity_on_spark import assert_equal
+from warehouse import files
+from warehouse.raw_export import export_raw
 
 SIZES = [int(size) for size in os.environ.get("SPARK_LISTINGS", "91667 916668 9166680").split()]
 PARITY = 1_000_000
@@ -85,10 +85,10 @@ class Measured(NamedTuple):
 def measure(listings: int, folder: Path) -> Measured:
     """Land, export, build on both engines, and compare."""
     path = folder / "warehouse.duckdb"
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         make_listing(connection, listings)
         land_listing(connection, "crawl")
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         export_raw(connection, folder / "raw")
     documents = sum(file.stat().st_size for file in (folder / "raw").rglob("*.parquet"))
     on_duckdb = dbt(path, "build", "--exclude-resource-type", "unit_test")

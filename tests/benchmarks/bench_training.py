@@ -22,14 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from extract.sandbox.catalogue import build_catalogue
-from ml.dataset import AUDIO_FEATURES
 from ml.estimators import DEFAULT, make_estimator
 from ml.evaluation import Scores, score
-from ml.prediction import BATCH, Model, load, predict_probabilities, save
+from ml.model_file import Model, load, predict_probabilities, save
+from ml.predictions import BATCH
 from ml.protocols import SAMPLE, find_protocol
 from tests.benchmarks.bench_prediction import catalogue_songs, in_own_process, peak_mb
 from tests.benchmarks.best_possible import probabilities
 from tests.benchmarks.measuring import median_seconds
+from warehouse.features import AUDIO_FEATURES
 
 SIZES = [int(size) for size in os.environ.get("TRAINING_TRACKS", "25000 100000 550000 2000000").split()]
 HELD_OUT = 50_000

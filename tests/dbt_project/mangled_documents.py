@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from extract import warehouse
-from extract.landing import Dataset, land, rows
+from warehouse import files
+from warehouse.raw import Dataset, land, rows
 
 FEATURES = {
     "danceability": 0.5, "energy": 0.6, "key": 1, "loudness": -7.5, "mode": 1, "speechiness": 0.05,
@@ -131,7 +131,7 @@ MANGLED = Dataset("mangled", "sandbox", is_synthetic=True)
 
 def land_mangled(path: Path, listings: list[Listing], dataset: Dataset = MANGLED) -> None:
     """Land the listings in `dataset`, which becomes the active one of the warehouse at `path`."""
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         land(connection, dataset, {
             "tracks": rows("tracks", (
                 {"listing_id": n, "track_id": f"asked-{n}", "genre": one.genre, "payload": one.track}

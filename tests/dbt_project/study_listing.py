@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import duckdb
 import pandas as pd
 
-from extract.landing import Dataset, land
+from warehouse.raw import Dataset, land
 
 STUDY_COLUMNS = [
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness", "liveness",

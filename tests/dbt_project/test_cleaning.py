@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from extract import landing, warehouse
-from extract.landing import Dataset, land, rows
 from tests.conftest import Dbt
+from warehouse import files, raw
+from warehouse.raw import Dataset, land, rows
 
 FEATURES: dict[str, Any] = {
     "danceability": 0.5, "energy": 0.6, "key": 1, "loudness": -7.5, "mode": 1, "speechiness": 0.05,
@@ -34,7 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Path:
     path = tmp_path_factory.mktemp("cleaning") / "songs of 2026.duckdb"  # dbt-duckdb names the catalogue after the file
     crawl = Dataset("tiny", "sandbox", is_synthetic=True)
     ska, dub = {"genre": "Ska", "artist_name": "The Asked"}, {"genre": "Dub", "artist_name": "Other"}
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         first_listing: list[dict[str, Any]] = [
             ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 1 clean
             ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 2 exact repeat of 1
@@ -81,7 +81,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Path:
 
 @pytest.fixture
 def marts(built: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse.connect(built, read_only=True) as connection:
+    with files.connect(built, read_only=True) as connection:
         yield connection
 
 
@@ -194,7 +194,7 @@ def test_data_tests_notice_what_is_wrong(
     """Data tests that cannot fail: here the marts are spoiled, and each spoiled place must be noticed."""
     spoiled = tmp_path / built.name
     spoiled.write_bytes(built.read_bytes())
-    with warehouse.connect(spoiled) as connection:
+    with files.connect(spoiled) as connection:
         connection.execute("delete from marts.rejected_listings where listing_id = 2")
         connection.execute("update marts.clean_tracks set energy = 1.5 where listing_id = 1")
         connection.execute("update marts.clean_tracks set tempo = 9.0 where listing_id = 4")
@@ -220,8 +220,8 @@ def test_without_raw_documents_one_sentence_says_what_to_do(landed: bool, tmp_pa
     """Views that fail one after another, on a table that nobody has heard of."""
     path = tmp_path / "warehouse.duckdb"
     if landed:
-        with warehouse.connect(path) as connection:
-            landing.create_raw_tables(connection)
+        with files.connect(path) as connection:
+            raw.create_raw_tables(connection)
     output = dbt(path, "build", succeeds=False).stdout
     assert f"No raw documents in {path.name}: run `make run`, or `song-genres import FILE`, first." in output
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from extract import warehouse
 from extract.dumps import import_dump
 from tests.conftest import Dbt
 from tests.dbt_project.pandas_cleaning import assert_same, clean_like_the_study
 from tests.dbt_project.study_listing import STUDY_COLUMNS, Form, land_listing, make_listing, study_frame
+from warehouse import files
 
 
 def build(path: Path, dbt: Dbt) -> None:
@@ -18,14 +18,14 @@ def build(path: Path, dbt: Dbt) -> None:
 
 def audit(path: Path) -> list[int]:
     """Rows left: the listings, then those after the zero rule, exact repeats, track repeats and renamed repeats."""
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         query = "select rows_after from marts.cleaning_audit where step in (0, 4, 5, 6, 7) order by step"
         return [row[0] for row in connection.execute(query).fetchall()]
 
 
 def clean_tracks(path: Path) -> pd.DataFrame:
     """The clean tracks in download order, numbered as the listing is."""
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         return study_frame(connection, "marts.clean_tracks")
 
 
@@ -33,7 +33,7 @@ def clean_tracks(path: Path) -> pd.DataFrame:
 def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, tmp_path: Path, dbt: Dbt) -> None:
     """Another row kept than the study's, or a value changed on the way through JSON; or an order that matters."""
     path = tmp_path / "warehouse.duckdb"
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         counts = make_listing(connection, 20_000)
         listing = study_frame(connection, "listing")
         land_listing(connection, form, shuffled=True)
@@ -59,7 +59,7 @@ def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, t
     )  # fmt: skip
     columns = [name for name in STUDY_COLUMNS if name != "time_signature"]
     assert_same(clean_tracks(path)[columns], clean_like_the_study(listing[columns]))
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         known = connection.execute("select count(time_signature) from marts.clean_tracks").fetchone()
     assert known == (0,)
 
@@ -70,7 +70,7 @@ def test_kaggle_gives_the_known_counts(kaggle_with_ids: Path, tmp_path: Path, db
     import_dump(kaggle_with_ids, path)
     build(path, dbt)
     assert audit(path) == [17_949, 17_905, 17_905, 17_905, 17_905]
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         artists = connection.execute(
             "select artist_name from marts.track_artists where spotify_track_id = ? order by position",
             ["6MxGvnJWqdGS0chQypGXhB"],

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from extract import warehouse
-from extract.landing import Dataset, land
 from tests.conftest import PATIENCE, Dbt
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
+from warehouse import files
+from warehouse.raw import Dataset, land
 
 LISTINGS = 3_000
 FIRST = 2_970
@@ -62,7 +62,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
     folder = tmp_path_factory.mktemp("second_build")
     in_parts, at_once = (folder / name / "warehouse.duckdb" for name in ("in_parts", "at_once"))
     published = folder / "published.duckdb"
-    with warehouse.connect(at_once) as connection:
+    with files.connect(at_once) as connection:
         make_listing(connection, LISTINGS)
         listing = study_frame(connection, "listing")
         land_listing(connection, "crawl")
@@ -71,9 +71,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
 
     go_on(in_parts, at_once, 1, FIRST)
     dbt(in_parts, "build", "--exclude", "resource_type:unit_test")
-    warehouse.publish(in_parts, published)
+    files.publish(in_parts, published)
     stop = folder / "stop"
-    with warehouse.connect(published, read_only=True) as all_the_time:  # somebody's notebook
+    with files.connect(published, read_only=True) as all_the_time:  # somebody's notebook
         readers = [
             subprocess.Popen([sys.executable, "-c", READER, str(published), str(stop)], stdout=subprocess.PIPE)
             for _ in range(2)
@@ -82,7 +82,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
             go_on(in_parts, at_once, FIRST + 1, LISTINGS)
             dbt(in_parts, "build", "--exclude", "resource_type:unit_test")
             started = time.monotonic()
-            warehouse.publish(in_parts, published)
+            files.publish(in_parts, published)
             seconds = time.monotonic() - started
             time.sleep(1)  # the readers come by once more
             stop.touch()
@@ -96,7 +96,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
 
 def go_on(path: Path, source: Path, first: int, last: int) -> None:
     """Land the listings `first` to `last` of the warehouse `source`, and the features of tracks that are new."""
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         connection.execute(f"attach '{source}' as source (read_only)")
         tracks = f"from source.raw.tracks where listing_id between {first} and {last}"
         earlier = f"select track_id from source.raw.tracks where listing_id < {first}"
@@ -114,7 +114,7 @@ def go_on(path: Path, source: Path, first: int, last: int) -> None:
 
 def test_the_second_build_gives_what_one_build_of_everything_gives(outcome: Outcome) -> None:
     """A row that a build after a further crawl leaves as it was, or builds twice."""
-    with warehouse.connect(outcome.at_once) as connection:
+    with files.connect(outcome.at_once) as connection:
         connection.execute(f"attach '{outcome.in_parts}' as in_parts (read_only)")
         marts = [name for (name,) in connection.execute(
             "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
@@ -141,4 +141,4 @@ def test_no_read_fails_and_each_sees_a_whole_state(outcome: Outcome) -> None:
 def test_a_reader_that_stays_keeps_its_state_and_stops_no_publication(outcome: Outcome) -> None:
     """A notebook left open over night that would stop the runs, or be shown another state half-way."""
     assert outcome.open_all_the_time == outcome.clean[0]
-    assert outcome.seconds_to_publish < warehouse.LOCK_WAIT_SECONDS / 2
+    assert outcome.seconds_to_publish < files.LOCK_WAIT_SECONDS / 2

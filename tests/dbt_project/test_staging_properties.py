@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from extract import warehouse
 from tests.conftest import Dbt
 from tests.dbt_project.mangled_documents import FEATURES, Listing, land_mangled, mangled_listings
+from warehouse import files
 
 BATCHES, BATCH = 3000, 2
 RULES = {
@@ -30,7 +30,7 @@ def outcome(
     path: Path = tmp_path_factory.mktemp("mangled") / "warehouse.duckdb"
     land_mangled(path, listings)
     dbt(path, "build", "--exclude", "resource_type:unit_test")
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         return {
             table: connection.table(f"marts.{table}").to_arrow_table().to_pylist()
             for table in ("clean_tracks", "rejected_listings")

@@ -18,7 +18,7 @@ KILL_AT = "KILL_AT"
 
 
 def kill_there(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001
-    """An `extract.progress.Progress` that kills the process."""
+    """An `warehouse.progress.Progress` that kills the process."""
     wanted, _, count = os.environ[KILL_AT].rpartition(":")
     if stage == wanted and done >= int(count):
         os.kill(os.getpid(), signal.SIGKILL)

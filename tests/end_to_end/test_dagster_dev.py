@@ -7,10 +7,10 @@ import duckdb
 import pytest
 from playwright.sync_api import Browser, expect
 
-from extract import warehouse
 from extract.dumps import import_dump
 from tests.end_to_end.conftest import open_page
 from tests.end_to_end.dev import Dev, dagster_dev
+from warehouse import files
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -74,7 +74,7 @@ def test_stopped_and_started_in_the_middle_of_a_crawl_nothing_is_lost_and_nobody
         again = started_again.launch("extract", raw_documents={"config": CRAWL})
         assert started_again.wait_for_run(again)["status"] == "SUCCESS"
     assert landed(folder) >= before > 0
-    with warehouse.connect(folder / "data" / "warehouse.duckdb") as connection:
+    with files.connect(folder / "data" / "warehouse.duckdb") as connection:
         counts = (
             "select count(*), count(distinct listing_id), max(listing_id) from raw.tracks where dataset = 'sandbox'"
         )
@@ -84,6 +84,6 @@ def test_stopped_and_started_in_the_middle_of_a_crawl_nothing_is_lost_and_nobody
 
 def landed(folder: Path) -> int:
     """Documents of the sandbox in the warehouse."""
-    with warehouse.connect(folder / "data" / "warehouse.duckdb") as connection:
+    with files.connect(folder / "data" / "warehouse.duckdb") as connection:
         ((count,),) = connection.execute("select count(*) from raw.artists where dataset = 'sandbox'").fetchall()
     return int(count)

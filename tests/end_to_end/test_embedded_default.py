@@ -7,9 +7,9 @@ tell apart as the study's is tested in tests/extract/sandbox/test_catalogue.py.
 
 from pathlib import Path
 
-from extract import warehouse
 from tests.end_to_end.conftest import song_genres
 from tests.end_to_end.test_run import published
+from warehouse import files
 
 
 def test_the_embedded_default_is_crawled_and_labelled(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_whole_of_it_is_crawled_with_few_requests(tmp_path: Path) -> None:
     """Guards against a small catalogue, and against a crawl that asks again for what it was told already."""
     result = song_genres("extract", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    with warehouse.connect(tmp_path / "data" / "warehouse.duckdb", read_only=True) as connection:
+    with files.connect(tmp_path / "data" / "warehouse.duckdb", read_only=True) as connection:
         ((tracks, requests),) = connection.execute(
             "select count(distinct track_id), (select count(*) from raw.requests) from raw.tracks"
         ).fetchall()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from extract import warehouse
 from extract.dumps import import_dump
 from tests.conftest import PATIENCE, ROOT
+from warehouse import files
 
 pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
@@ -109,7 +109,7 @@ def test_a_full_disk_is_named_and_takes_nothing_with_it(
 
 
 def rows(folder: Path) -> dict[str, int]:
-    with warehouse.connect(folder / "warehouse.duckdb") as connection:
+    with files.connect(folder / "warehouse.duckdb") as connection:
         return dict(connection.execute("select dataset, count(*) from raw.tracks group by all").fetchall())
 
 

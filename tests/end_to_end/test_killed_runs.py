@@ -10,9 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extract.warehouse import connect
 from orchestration.checks import contents
 from tests.conftest import PATIENCE, ROOT, own_environment
+from warehouse.files import connect
 
 KILLS = [
     ("importing songs.csv", 1),

@@ -17,10 +17,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
-from extract import landing, warehouse
-from extract.landing import Dataset
-from extract.progress import ignore
-from extract.warehouse import WarehouseError
 from ml.dataset import Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
 from ml.features import Audio
@@ -28,6 +24,10 @@ from orchestration.builds import require_tested_build
 from orchestration.checks import contents
 from orchestration.cli import app
 from tests.conftest import PATIENCE, ROOT
+from warehouse import files, raw
+from warehouse.files import WarehouseError
+from warehouse.progress import ignore
+from warehouse.raw import Dataset
 
 # dagster-dbt uses what dagster is about to rename.
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -51,7 +51,7 @@ def materialise(*groups: str, model: str = "lightgbm") -> dg.ExecuteInProcessRes
         )
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def seen(folder: Path) -> dict[str, bytes]:
     """What people look at."""
     return {name: (folder / name).read_bytes() for name in (PUBLISHED, "reports/index.html")}
 
@@ -74,24 +74,24 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 def test_a_failing_dbt_test_keeps_the_last_good_copy(folder: Path) -> None:
     """Guards against asset checks that fail while the assets below them are made all the same."""
-    good = files(folder)
-    with warehouse.connect(folder / WAREHOUSE) as connection:
+    good = seen(folder)
+    with files.connect(folder / WAREHOUSE) as connection:
         impossible = {"endpoint": "search", "attempts": 0, "waited_seconds": 0.0, "elapsed_seconds": 0.0}
-        landing.land(connection, Dataset("songs", "x"), {"requests": landing.rows("requests", [impossible])})
+        raw.land(connection, Dataset("songs", "x"), {"requests": raw.rows("requests", [impossible])})
     result = materialise(*EVERYTHING_BELOW)
     assert not result.success
     assert "source_in_range_raw_requests_attempts__1 (Got 1 result" in told(result)
     assert "the published copy stays as it is" in told(result)
-    assert files(folder) == good
+    assert seen(folder) == good
     by_hand = CliRunner().invoke(app, ["publish"])
     assert by_hand.exit_code == 1
     assert "did not build every model: source_in_range_raw_requests_attempts__1 (fail). The pub" in by_hand.stderr
-    assert files(folder) == good
+    assert seen(folder) == good
 
 
 def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path: Path) -> None:
     """Guards against a change of the SQL that lets silence through, and a failure that is told in a traceback."""
-    good = files(folder)
+    good = seen(folder)
     project = tmp_path / "project"
     for package in ("extract", "ml", "orchestration", "dbt_project"):
         shutil.copytree(ROOT / package, project / package)
@@ -109,12 +109,12 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
     assert "models and tests failed" in done.stderr
     assert "tempo" in done.stderr
     assert "Traceback" not in done.stderr
-    assert files(folder) == good
+    assert seen(folder) == good
 
 
 def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against figures that only look held out: one artist on both sides is enough."""
-    good = files(folder)
+    good = seen(folder)
 
     def leaking(tracks: Tracks, *, seed: int = 538) -> Split:
         split = split_by_artist(tracks, seed=seed)
@@ -126,14 +126,14 @@ def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pyt
         "nothing_on_both_sides"
     ]
     assert not result.success
-    assert files(folder) == good
+    assert seen(folder) == good
 
 
 def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a bad model on show, and against one that publishing by hand would put there."""
-    good = files(folder)
+    good = seen(folder)
 
     class Worst(DummyClassifier):  # type: ignore[misc]
         """Gives the rarest genre."""
@@ -149,8 +149,8 @@ def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
     failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert "beats_the_majority" in failed
     assert not result.success
-    assert files(folder) == good
-    with warehouse.connect(folder / WAREHOUSE, read_only=True) as connection:
+    assert seen(folder) == good
+    with files.connect(folder / WAREHOUSE, read_only=True) as connection:
         shown = connection.execute("select model from ml.model_runs where is_published").fetchall()
     assert shown == [("lightgbm",)]
 
@@ -201,7 +201,7 @@ def test_a_backup_of_the_published_copy_restores_all(folder: Path) -> None:
 
 
 def published_contents() -> dict[str, tuple[int, int]]:
-    with warehouse.connect(warehouse.published_path(), read_only=True) as connection:
+    with files.connect(files.published_path(), read_only=True) as connection:
         return contents(connection)
 
 
@@ -209,8 +209,8 @@ def published_contents() -> dict[str, tuple[int, int]]:
 def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
     """In memory: a document of the dataset `songs`, landed at noon, then a build in which all went well."""
     with duckdb.connect() as connection:
-        rows = landing.rows("tracks", [{"listing_id": 1, "extracted_at": datetime(2026, 1, 1, 12)}])
-        landing.land(connection, Dataset("songs", "dump:x"), {"tracks": rows})
+        rows = raw.rows("tracks", [{"listing_id": 1, "extracted_at": datetime(2026, 1, 1, 12)}])
+        raw.land(connection, Dataset("songs", "dump:x"), {"tracks": rows})
         connection.execute(
             """
             create schema intermediate;

@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from extract import landing, warehouse
 from extract.crawl import CrawlReport, CrawlSuspended, crawl
-from extract.landing import Dataset
 from extract.sandbox.server import CLIENT_SECRET, FAULTS, Failure, Fault, SandboxServer, serve
 from extract.settings import CrawlError, CredentialsError, genre_limits, read_genres, study_genres
 from tests.extract.crawl_fixtures import GENRES, assert_complete, catalogue, documents, listings, quick, rows
+from warehouse import files, raw
+from warehouse.raw import Dataset
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_features_of_what_is_landed_come_although_the_quota_is_used_up(
     with pytest.raises(CrawlSuspended, match="quota") as caught:
         crawl(quick(development), warehouse_file, genres=GENRES)
     assert caught.value.resume_at is not None
-    assert timedelta(hours=22) < caught.value.resume_at - landing.now() < timedelta(hours=23)
+    assert timedelta(hours=22) < caught.value.resume_at - raw.now() < timedelta(hours=23)
     assert development.count("search tracks") == 21
     assert caught.value.report.documents["tracks"] > 100
     (features,) = rows(warehouse_file, "select count(distinct track_id) from raw.tracks")
@@ -323,7 +323,7 @@ def test_a_long_wait_ends_the_run_in_good_order(name: str, sandbox: SandboxServe
     with pytest.raises(CrawlSuspended) as caught:
         crawl(quick(sandbox), warehouse_file, genres=GENRES)
     assert caught.value.resume_at is not None
-    assert caught.value.resume_at - landing.now() > timedelta(hours=22)
+    assert caught.value.resume_at - raw.now() > timedelta(hours=22)
     assert caught.value.report.documents["artists"] == 48
     assert f"{caught.value.resume_at:%Y-%m-%d %H:%M} UTC" in str(caught.value)
     sandbox.mend()
@@ -489,7 +489,7 @@ def test_a_batch_that_cannot_be_written_is_fetched_again(
     sandbox: SandboxServer, warehouse_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against half a batch, or a doubled one, after a full disk."""
-    land, calls = landing.land, []
+    land, calls = raw.land, []
 
     def fail_once(*arguments: Any, **options: Any) -> str:
         calls.append(1)
@@ -497,7 +497,7 @@ def test_a_batch_that_cannot_be_written_is_fetched_again(
             raise duckdb.IOException("No space left on device")
         return land(*arguments, **options)
 
-    monkeypatch.setattr(landing, "land", fail_once)
+    monkeypatch.setattr(raw, "land", fail_once)
     with pytest.raises(duckdb.IOException, match="No space left"):
         crawl(quick(sandbox), warehouse_file, genres=GENRES)
     crawl(quick(sandbox), warehouse_file, genres=GENRES)
@@ -576,10 +576,8 @@ def test_no_secret_is_written_anywhere(
     with pytest.raises(CredentialsError) as caught:
         crawl(quick(development, client_secret="a-wrong-secret"), warehouse_file, genres=["Polka"])
     secrets = [*development.tokens, CLIENT_SECRET, "c2FuZGJveDpzYW5kYm94LXNlY3JldA==", "half-a-token", "a-wrong-secret"]
-    with warehouse.connect(warehouse_file) as connection:
-        text = "\n".join(
-            str(row) for table in landing.TABLES for row in connection.execute(f"from raw.{table}").fetchall()
-        )
+    with files.connect(warehouse_file) as connection:
+        text = "\n".join(str(row) for table in raw.TABLES for row in connection.execute(f"from raw.{table}").fetchall())
     written = warehouse_file.read_bytes()
     assert "search tracks" in text
     for secret in secrets:
@@ -614,8 +612,8 @@ def test_a_finished_crawl_becomes_the_active_dataset_again(sandbox: SandboxServe
 
 def test_a_dump_is_not_crawled_into(sandbox: SandboxServer, warehouse_file: Path) -> None:
     """Guards against two catalogues mixed under one name."""
-    with warehouse.connect(warehouse_file) as connection:
-        landing.land(connection, Dataset("sandbox", "dump:x.csv"), {})
+    with files.connect(warehouse_file) as connection:
+        raw.land(connection, Dataset("sandbox", "dump:x.csv"), {})
     with pytest.raises(CrawlError, match="'sandbox' comes from dump:x.csv"):
         crawl(quick(sandbox), warehouse_file, genres=["Dub"])
 

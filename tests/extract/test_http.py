@@ -9,9 +9,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract import landing
 from extract.http import Budget, Call, Element, Policy, Refused, Suspended, Unusable, array_elements
 from extract.settings import CrawlError, Settings
+from warehouse import raw
 
 QUOTA = '{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}'
 CALL = Call("things", lambda text: [element.value for element in array_elements(text, "things")])
@@ -166,7 +166,7 @@ def test_a_long_wait_suspends_at_once(clock: Clock) -> None:
         policy(clock).send(answering(response(429, "", Retry_After="81654")), CALL, "GET /things")
     assert clock.slept == []
     assert caught.value.resume_at is not None
-    assert timedelta(seconds=81_600) < caught.value.resume_at - landing.now() <= timedelta(seconds=81_654)
+    assert timedelta(seconds=81_600) < caught.value.resume_at - raw.now() <= timedelta(seconds=81_654)
 
 
 def test_many_short_waits_are_a_long_one(clock: Clock) -> None:
@@ -183,7 +183,7 @@ def test_a_used_up_quota_suspends_at_once(clock: Clock) -> None:
         policy(clock).send(answering(response(429, QUOTA)), CALL, "GET /things")
     assert clock.slept == []
     assert caught.value.resume_at is not None
-    assert timedelta(hours=23) < caught.value.resume_at - landing.now() <= timedelta(hours=24)
+    assert timedelta(hours=23) < caught.value.resume_at - raw.now() <= timedelta(hours=24)
 
 
 def test_a_suspended_service_is_not_asked_again(clock: Clock) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ml.dataset import AUDIO_FEATURES, Tracks, number_credits
+from ml.dataset import Tracks, number_credits
+from warehouse.features import AUDIO_FEATURES
 
 
 def make_tracks(genres: list[str], artists: list[list[str]], *, loudness: dict[str, float] | None = None) -> Tracks:

@@ -3,8 +3,9 @@
 import duckdb
 import numpy as np
 
-from ml.dataset import AUDIO_FEATURES, Tracks
+from ml.dataset import Tracks
 from tests.ml.made_up_tracks import make_tracks
+from warehouse.features import AUDIO_FEATURES
 
 CONTINUOUS = [name for name in AUDIO_FEATURES if name not in ("key", "mode", "time_signature")]
 RANGES = {

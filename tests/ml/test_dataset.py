@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, folds_by_artist, leaks, load_tracks, split_by_artist
+from ml.dataset import ModelError, Split, Tracks, folds_by_artist, leaks, load_tracks, split_by_artist
 from tests.ml.made_up_tracks import make_tracks
+from warehouse.features import AUDIO_FEATURES
 
 credit_structures = given(
     songs=st.lists(

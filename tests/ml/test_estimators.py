@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.dataset import ModelError
 from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Budgeted, Copula, Nets, Pool, make_estimator
+from warehouse.features import AUDIO_FEATURES
 
 GENRES = ["Jazz", "Chill 🎷", "x" * 500]
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.dataset import AUDIO_FEATURES, ModelError
+from ml.dataset import ModelError
 from ml.features import AUDIO_COLUMNS, Audio, PiecewiseLinear, Titles
+from warehouse.features import AUDIO_FEATURES
 
 
 def inputs(**columns: list[float]) -> pd.DataFrame:

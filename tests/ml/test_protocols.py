@@ -8,10 +8,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from ml import protocols
-from ml.dataset import AUDIO_FEATURES, ModelError, Tracks
+from ml.dataset import ModelError, Tracks
 from ml.protocols import PROTOCOLS, STUDY_GENRES, TitleWords, find_protocol
 from ml.training import fit, fit_protocol, record, save_model
 from tests.ml.made_up_tracks import make_tracks
+from warehouse.features import AUDIO_FEATURES
 
 
 def many(sizes: dict[str, int]) -> Tracks:

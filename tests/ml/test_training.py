@@ -13,12 +13,13 @@ from sklearn.pipeline import make_pipeline
 
 from ml import training
 from ml.card import write_card
-from ml.dataset import AUDIO_FEATURES, ModelError, Split, Tracks, split_by_artist
+from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import DEFAULT, ESTIMATORS
 from ml.features import Audio
 from ml.tables import create_ml_tables
 from ml.training import PeakMemory, fit, record, save_model
 from tests.ml.made_up_tracks import make_tracks
+from warehouse.features import AUDIO_FEATURES
 
 
 def test_a_forest_tells_loud_from_quiet_and_the_prior_does_not(tracks: Tracks) -> None:

@@ -2,8 +2,8 @@
 
 import duckdb
 
-from extract.landing import Dataset, land, rows
 from orchestration.checks import check_documents, check_published, contents
+from warehouse.raw import Dataset, land, rows
 
 
 def test_a_document_that_is_no_json_is_counted_and_a_missing_one_is_not() -> None:

@@ -9,15 +9,15 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from extract import warehouse
 from extract.cleaning import clean_dump
 from extract.dumps import DumpError
-from extract.exports import CLEAN_TRACKS, STUDY_COLUMNS, export
 from orchestration import builds
 from orchestration.builds import cleaning_models
 from orchestration.cli import app
 from tests.conftest import Build
-from tests.extract.test_exports import assert_the_notebook_gets_the_clean_file
+from tests.warehouse.test_exports import assert_the_notebook_gets_the_clean_file
+from warehouse import files
+from warehouse.exports import CLEAN_TRACKS, STUDY_COLUMNS, export
 
 SONG = [
     "0.5", "0.25", "3", "-6.1", "1", "1e-80", "0.1", "0.30000000000000004", "0.1", "0.123456789012345", "120", "180000",
@@ -94,7 +94,7 @@ AS_LINES = "\n".join(
 def assert_the_short_way_is_the_long_way(dump: Path, folder: Path, build: Build) -> int:
     """Both ways, compared to the byte; returns how many tracks are clean."""
     report = clean_dump(dump, folder / "clean.csv", cleaning_models(), rejected=folder / "rejected.csv")
-    with warehouse.connect(build(dump), read_only=True) as connection:
+    with files.connect(build(dump), read_only=True) as connection:
         export(connection, folder / "export")
         audit = connection.execute(
             "select rule, rows_removed, rows_after from marts.cleaning_audit order by step"

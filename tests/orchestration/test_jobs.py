@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extract import warehouse
-from extract.progress import ignore
+from warehouse import files
+from warehouse.progress import ignore
 
 # dagster-dbt uses what dagster is about to rename.
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -114,7 +114,7 @@ def inbox(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Inbox:
 
 
 def landed() -> list[tuple[str, int]]:
-    with warehouse.connect(warehouse.warehouse_path()) as connection:
+    with files.connect(files.warehouse_path()) as connection:
         return connection.execute("select dataset, count(*) from raw.tracks group by all order by 1").fetchall()
 
 

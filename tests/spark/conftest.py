@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from extract import warehouse
-from extract.raw_export import export_raw
-from extract.spark import SparkUnavailable, require_spark
 from tests.conftest import ROOT, Dbt
+from warehouse import files
+from warehouse.raw_export import export_raw
+from warehouse.spark import SparkUnavailable, require_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,7 +85,7 @@ def build_on_both(folder: Path, dbt: Dbt, dbt_on_spark: Build) -> Callable[..., 
 
     def build(path: Path, command: str = "run", *, shuffle: bool = False) -> Engines:
         dbt(path, "run")
-        with warehouse.connect(path, read_only=True) as connection:
+        with files.connect(path, read_only=True) as connection:
             export_raw(connection, folder / "raw")
         if shuffle:
             repartition(folder / "raw")
@@ -123,7 +123,7 @@ class Engines:
         self.on_duckdb = warehouse_file
         # Read now: the next build on Spark puts its marts in the same place.
         self._rows = {}
-        with warehouse.connect(warehouse_file, read_only=True) as connection:
+        with files.connect(warehouse_file, read_only=True) as connection:
             marts = "select table_name from duckdb_tables() where schema_name = 'marts' order by all"
             for (mart,) in connection.execute(marts).fetchall():
                 described = connection.execute(f"describe marts.{mart}").fetchall()
@@ -131,11 +131,11 @@ class Engines:
                 doubles = [name for name, kind, *_ in described if kind == "DOUBLE"]
                 # The key of a mart is among the exact columns, so that both sides come in one order.
                 wanted = f"select {', '.join([*exact, *doubles])} from {{}} order by {', '.join(exact)}"
-                files = f"read_parquet('{spark_folder}/marts.db/{mart}/*.parquet')"
+                parquet = f"read_parquet('{spark_folder}/marts.db/{mart}/*.parquet')"
                 self._rows[mart] = (
                     exact,
                     connection.execute(wanted.format(f"marts.{mart}")).fetchall(),
-                    connection.execute(wanted.format(files)).fetchall(),
+                    connection.execute(wanted.format(parquet)).fetchall(),
                 )
 
     def marts(self) -> list[str]:

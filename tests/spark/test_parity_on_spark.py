@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from extract import warehouse
 from extract.dumps import import_dump
-from extract.landing import active_dataset, land, rows
 from tests.conftest import ROOT, SHARED_DATA
 from tests.dbt_project.mangled_documents import MANGLED, land_mangled, mangled_listings
 from tests.dbt_project.study_listing import land_listing, make_listing
 from tests.spark.conftest import Engines
+from warehouse import files
+from warehouse.raw import active_dataset, land, rows
 
 TIDYTUESDAY = SHARED_DATA / "tidytuesday_spotify_songs.csv"
 TOLERANCE = 1e-9
@@ -74,7 +74,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, folder: Path, build_on_both:
     left_behind(folder).parent.mkdir(parents=True)
     left_behind(folder).write_text("half a file")
     path = tmp_path_factory.mktemp("study") / "warehouse.duckdb"
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         make_listing(connection, 20_000)
         land_listing(connection, "crawl")
     return build_on_both(path, "build", shuffle=True)
@@ -144,10 +144,10 @@ def real_and_mangled(tmp_path_factory: pytest.TempPathFactory, build_on_both: Bu
     path = tmp_path_factory.mktemp("real_and_mangled") / "warehouse.duckdb"
     if TIDYTUESDAY.exists():
         import_dump(TIDYTUESDAY, path, name="tidytuesday")
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         dataset = active_dataset(connection) or MANGLED
     land_mangled(path, mangled_listings(500), dataset)
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         land(connection, dataset, {
             "tracks": rows("tracks", (
                 {"listing_id": n, "track_id": f"by hand {n}", "genre": GENRES[n % len(GENRES)], "artist_name": "Asked",
@@ -167,7 +167,7 @@ def test_real_and_mangled_documents_give_the_same_marts(real_and_mangled: Engine
     And against real names, genres and numbers that the two engines read or count otherwise.
     """
     assert_equal(real_and_mangled)
-    with warehouse.connect(real_and_mangled.on_duckdb, read_only=True) as connection:
+    with files.connect(real_and_mangled.on_duckdb, read_only=True) as connection:
         ((rejected,),) = connection.execute(
             """
             select count(*) from marts.rejected_listings where listing_id in (
@@ -182,6 +182,6 @@ def test_tidytuesdays_clean_tracks_are_the_known_ones(tidytuesday: Path, real_an
     """Guards against a comparison of two engines that were given something else."""
     with tidytuesday.open(newline="", encoding="utf-8") as file:
         listings = sum(1 for _ in csv.DictReader(file))
-    with warehouse.connect(real_and_mangled.on_duckdb, read_only=True) as connection:
+    with files.connect(real_and_mangled.on_duckdb, read_only=True) as connection:
         real = "select count(*) from marts.clean_tracks where listing_id <= ?"
         assert connection.execute(real, [listings]).fetchall() == [(28_355,)]

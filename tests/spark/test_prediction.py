@@ -14,14 +14,17 @@ import pytest
 from typer.testing import CliRunner
 
 import ml.spark
-from extract.spark import SparkUnavailable
-from ml.dataset import AUDIO_FEATURES, ModelError
-from ml.prediction import BATCH, Model, connect, load, rules_for, save, write_songs
-from ml.prediction import score_songs as score_locally
+from ml.dataset import ModelError
+from ml.model_file import Model, load, save
+from ml.predictions import BATCH
+from ml.scoring import connect, rules_for, write_songs
+from ml.scoring import score_songs as score_locally
 from ml.spark import score_partition, score_songs, session
 from ml.training import fit, save_model
 from orchestration.cli import app
 from tests.ml.made_up_tracks import make_tracks
+from warehouse.features import AUDIO_FEATURES
+from warehouse.spark import SparkUnavailable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from extract import raw_export, warehouse
-from extract.landing import Dataset, land, rows
-from extract.raw_export import export_raw
-from extract.warehouse import WarehouseError
+from warehouse import files, raw_export
+from warehouse.files import WarehouseError
+from warehouse.raw import Dataset, land, rows
+from warehouse.raw_export import export_raw
 
 GENRES = [
     "Ska", "Hip-Hop/Rap", "🎵", "50% off = ?", "..", "1950", "", None, " space ", "x" * 300, "ska", "雪" * 100,
@@ -25,7 +25,7 @@ GENRES = [
 @pytest.fixture
 def landed(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A dataset with a listing a genre, and another that is not active."""
-    with warehouse.connect(tmp_path / "warehouse.duckdb") as connection:
+    with files.connect(tmp_path / "warehouse.duckdb") as connection:
         for name, active in (("asleep", False), ("awake", True)):
             land(connection, Dataset(name, "sandbox", is_synthetic=True), {
                 "tracks": rows("tracks", [
@@ -92,7 +92,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
 def test_a_killed_export_leaves_the_earlier_one_or_none_and_the_next_one_is_whole(tmp_path: Path) -> None:
     """Guards against half an export after kill -9, and against what it left in the way of the next."""
     path, folder = tmp_path / "warehouse.duckdb", tmp_path / "raw"
-    with warehouse.connect(path) as connection:
+    with files.connect(path) as connection:
         land(connection, Dataset("made up", "sandbox"), {"tracks": connection.sql(
             "select i as listing_id, 'Genre ' || i % 100 as genre, repeat('document ', 20) || i as payload "
             "from range(1, 200001) as numbers(i)"
@@ -110,7 +110,7 @@ def test_a_killed_export_leaves_the_earlier_one_or_none_and_the_next_one_is_whol
         if folder.exists():
             (count,) = duckdb.sql(f"select count(*) from {read(folder, 'tracks')}").fetchone() or (0,)
             assert count == 200_000
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         assert export_raw(connection, folder).rows["tracks"] == 200_000
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["raw"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from extract import spark
-from extract.spark import SparkUnavailable, require_spark
+from warehouse import spark
+from warehouse.spark import SparkUnavailable, require_spark
 
 
 @pytest.fixture(autouse=True)

@@ -18,22 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ml.dataset import AUDIO_FEATURES, ModelError, Tracks
-from ml.prediction import (
-    FORMAT,
-    Model,
-    Scoring,
-    first_genres,
-    load,
-    predict_probabilities,
-    predict_tracks,
-    record_predictions,
-    save,
-    score_songs,
-    write_songs,
-)
+from ml.dataset import ModelError, Tracks
+from ml.model_file import FORMAT, Model, load, predict_probabilities, save
+from ml.predictions import first_genres, predict_tracks, record_predictions
+from ml.scoring import Scoring, score_songs, write_songs
 from ml.training import create_ml_tables, fit, save_model
 from orchestration.cli import app
+from warehouse.features import AUDIO_FEATURES
 
 AMBIENT = dict.fromkeys(AUDIO_FEATURES, "0.5") | {"loudness": "-25.0", "time_signature": "4", "song_name": "Drone"}
 """A quiet song, as text."""

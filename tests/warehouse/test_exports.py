@@ -8,10 +8,10 @@ import duckdb
 import pandas as pd
 import pytest
 
-from extract import exports, warehouse
-from extract.exports import CLEAN_TRACKS, LISTINGS, STUDY_COLUMNS, default_folder, export
-from extract.warehouse import WarehouseError
 from tests.conftest import Build
+from warehouse import exports, files
+from warehouse.exports import CLEAN_TRACKS, LISTINGS, STUDY_COLUMNS, default_folder, export
+from warehouse.files import WarehouseError
 
 SONG = {
     "danceability": "0.5", "energy": "0.25", "key": "3", "loudness": "-60", "mode": "1", "speechiness": "1e-80",
@@ -55,7 +55,7 @@ def write_csv(path: Path, songs: list[dict[str, str]]) -> Path:
 
 
 def exported(path: Path, folder: Path) -> exports.Export:
-    with warehouse.connect(path, read_only=True) as connection:
+    with files.connect(path, read_only=True) as connection:
         return export(connection, folder)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from extract import warehouse
-from extract.warehouse import WarehouseLocked, WarehouseMissing, connect, publish
+from warehouse import files
+from warehouse.files import WarehouseLocked, WarehouseMissing, connect, publish
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -66,7 +66,7 @@ def test_other_troubles_are_not_taken_for_a_lock(warehouse_file: Path) -> None:
     warehouse_file.parent.mkdir()
     warehouse_file.with_name("block.duckdb").write_text("no database at all " * 1000)
     started = time.monotonic()
-    with pytest.raises(warehouse.WarehouseError, match="WAREHOUSE_PATH.*not a valid DuckDB database"):
+    with pytest.raises(files.WarehouseError, match="WAREHOUSE_PATH.*not a valid DuckDB database"):
         connect(warehouse_file.with_name("block.duckdb"), wait=20)
     assert time.monotonic() - started < 5
 
@@ -90,8 +90,8 @@ def test_paths_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     """Guards against Python and dbt that write different files; an empty variable is none."""
     monkeypatch.setenv("WAREHOUSE_PATH", "a.duckdb")
     monkeypatch.setenv("PUBLISHED_PATH", "")
-    assert warehouse.warehouse_path() == Path("a.duckdb")
-    assert warehouse.published_path() == Path("data/song_genres.duckdb")
+    assert files.warehouse_path() == Path("a.duckdb")
+    assert files.published_path() == Path("data/song_genres.duckdb")
 
 
 def write(file: Path, number: int) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from extract import landing, warehouse
-from extract.landing import Dataset, UnknownDataset, land, rows
+from warehouse import files, raw
+from warehouse.raw import Dataset, UnknownDataset, land, rows
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -22,7 +22,7 @@ MINE = Dataset("mine", "dump:mine.csv", content_sha256="abc")
 
 @pytest.fixture
 def connection(warehouse_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse.connect(warehouse_file) as opened:
+    with files.connect(warehouse_file) as opened:
         yield opened
 
 
@@ -40,7 +40,7 @@ def test_a_batch_is_stamped_and_its_dataset_recorded(connection: duckdb.DuckDBPy
     assert connection.execute("select dataset, stage, item, detail, batch_id from raw.crawl").fetchall() == [
         ("mine", "search", "Jazz", None, batch)
     ]
-    assert landing.active_dataset(connection) == MINE
+    assert raw.active_dataset(connection) == MINE
     (age,) = connection.execute("select epoch(now()) - epoch(extracted_at) from raw.tracks").fetchone() or (None,)
     assert age is not None
     assert 0 <= age < 60
@@ -88,39 +88,39 @@ def test_a_column_that_the_table_lacks_is_refused(connection: duckdb.DuckDBPyCon
     bad = connection.sql("select 1 as listing_id, 120 as tempo")
     with pytest.raises(ValueError, match=r"raw.audio_features has no column tempo"):
         land(connection, MINE, {**tracks("a"), "audio_features": bad})
-    assert landing.active_dataset(connection) is None
-    assert landing.count_rows(connection, "mine")["tracks"] == 0
+    assert raw.active_dataset(connection) is None
+    assert raw.count_rows(connection, "mine")["tracks"] == 0
 
 
 def test_one_dataset_is_active(connection: duckdb.DuckDBPyConnection) -> None:
     """Guards against staging that reads two catalogues at once, or none."""
-    assert landing.active_dataset(connection) is None
+    assert raw.active_dataset(connection) is None
     land(connection, MINE, tracks("a"))
     land(connection, Dataset("other", "sandbox", is_synthetic=True), tracks("x"))
     land(connection, Dataset("quiet", "spotify"), tracks("y"), activate=False)
-    assert landing.active_dataset(connection) == Dataset("other", "sandbox", is_synthetic=True)
-    landing.use(connection, "mine")
+    assert raw.active_dataset(connection) == Dataset("other", "sandbox", is_synthetic=True)
+    raw.use(connection, "mine")
     assert connection.execute("select dataset from raw.datasets where is_active").fetchall() == [("mine",)]
 
 
 def test_using_an_unknown_dataset_names_those_that_there_are(connection: duckdb.DuckDBPyConnection) -> None:
     """Guards against an error that leaves the reader to guess, and against a switch that leaves none active."""
     with pytest.raises(UnknownDataset, match="no dataset 'x'.*none yet; land one with `song-genres import FILE`"):
-        landing.use(connection, "x")
+        raw.use(connection, "x")
     land(connection, MINE, tracks("a"))
     with pytest.raises(UnknownDataset, match="no dataset 'x'. Landed so far: mine"):
-        landing.use(connection, "x")
-    assert landing.active_dataset(connection) == MINE
+        raw.use(connection, "x")
+    assert raw.active_dataset(connection) == MINE
 
 
 # Lands batches of 500 listings and their features without an end, and says each batch that was committed.
 ENDLESS = """
 import sys
 from pathlib import Path
-from extract import warehouse
-from extract.landing import Dataset, land
+from warehouse import files
+from warehouse.raw import Dataset, land
 while True:
-    with warehouse.connect(Path(sys.argv[1])) as connection:
+    with files.connect(Path(sys.argv[1])) as connection:
         one = connection.sql("select range + 1 as listing_id, 'id' as track_id, '{}' as payload from range(500)")
         land(connection, Dataset("mine", "spotify"), {"tracks": one, "audio_features": one},
              done=[{"stage": "tracks", "item": "one batch"}])
@@ -140,7 +140,7 @@ def test_kill_9_leaves_whole_batches(warehouse_file: Path, query: Query, seconds
         time.sleep(seconds)
         os.kill(process.pid, signal.SIGKILL)
         said = 3 + process.stdout.read().count("landed")
-    with warehouse.connect(warehouse_file):
+    with files.connect(warehouse_file):
         pass  # replays what the log holds, as the next run would
     ((batches,),) = query("select count(*) from raw.crawl")
     assert said <= batches <= said + 1  # the last may have been committed and not yet said

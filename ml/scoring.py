@@ -1,7 +1,7 @@
-"""Genres of songs from a fitted model: of the clean tracks, and of a user's file.
+"""Genres of the songs in a user's file, from a fitted model.
 
-Belongs here: the model file (skops, no pickle), probabilities in batches, the first five genres, reading and writing
-songs batch by batch, so that memory does not grow with their number. Not here: fitting.
+Belongs here: reading, checking, scoring and writing songs batch by batch, so that memory does not grow with their
+number. Not here: the clean tracks (predictions.py), and the model (model_file.py).
 """
 
 import csv
@@ -9,40 +9,30 @@ import gzip
 import shutil
 import sys
 import tempfile
-import zipfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import duckdb
-import joblib
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-import skops.io as sio
-from sklearn.base import BaseEstimator
-from skops.io.exceptions import UntrustedTypesFoundException
 
-from extract.warehouse import quoted
-from ml.dataset import AUDIO_FEATURES, ModelError
-from ml.estimators import TRUSTED_TYPES
+from ml.dataset import ModelError
+from ml.model_file import Model
+from ml.predictions import BATCH, RANKS, first_genres
+from warehouse.features import AUDIO_FEATURES, feature_ranges
+from warehouse.files import quoted, whole_or_not_there
+from warehouse.progress import Progress
 
-RANKS = 5
-BATCH = 20_000  # tracks at a time: 132 genres of 8 bytes each keep a batch at 20 MB
-FORMAT = "song-genres model 2"
-INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]}
-"""The columns that a model reads, by its features."""
-
-RANGES_FILE = Path(__file__).parent.parent / "dbt_project" / "seeds" / "audio_feature_ranges.csv"
 FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl"}
 """What a file's ending says of its format."""
 
@@ -52,200 +42,6 @@ MISSING = r"('', 'nan', 'na', 'n/a', 'null', 'none', '\n')"  # in lower case; \N
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
            "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")  # fmt: skip
 PROBLEMS_SHOWN = 5
-
-Progress = Callable[[str, int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A fitted pipeline, with what is needed to use it and to say where it comes from.
-
-    `features` is a key of `INPUTS`; `protocol` the name of that under which it was trained (protocols.py).
-    """
-
-    run_id: str
-    name: str
-    pipeline: BaseEstimator
-    dataset: str
-    is_synthetic: bool
-    features: str = "audio"
-    protocol: str = "artist_grouped"
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns it reads: the audio features and, where it was trained with titles, song_name."""
-        return INPUTS[self.features]
-
-    @property
-    def genres(self) -> np.ndarray:
-        """The genres it knows, sorted: the columns of its probabilities."""
-        return np.asarray(self.pipeline.classes_)
-
-
-def save(model: Model, path: Path) -> None:
-    """Write the model to `path` as a compressed skops file; the file is whole or not there."""
-    content = {
-        "format": FORMAT,
-        **{item.name: getattr(model, item.name) for item in fields(Model)},
-        "columns": model.columns,
-        "genres": [str(genre) for genre in model.genres],
-    }
-    with _whole_or_not_there(path) as unfinished, unfinished.open("wb") as file:
-        sio.dump(content, file, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-
-
-@contextmanager
-def _whole_or_not_there(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` if all goes well and is removed if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def load(path: Path) -> Model:
-    """The model at `path`. Nothing in the file is run, and a type that our models do not have is refused.
-
-    What types the file has is checked, not every number in them: one made to do harm may still crash the process.
-    Raises `ModelError`: no such file, a foreign, tampered or damaged file, a model of another version, of other columns
-    or of other genres than it says.
-    """
-    if not path.is_file():
-        raise ModelError(f"There is no model at {path}. Train one: make run.")
-    try:
-        content = sio.load(path, trusted=sorted(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise ModelError(
-            f"{path} is refused: it holds types that no song-genres model has. {str(error).splitlines()[0]} "
-            "Use only model files that you or `make run` made."
-        ) from error
-    except Exception as error:  # skops raises whatever a damaged archive makes it stumble over
-        raise ModelError(
-            f"{path} is not a song-genres model, or it is damaged ({error}). Train anew: make run."
-        ) from error
-    kind = content.get("format") if isinstance(content, dict) else None
-    if kind != FORMAT:
-        if str(kind).startswith("song-genres model"):
-            raise ModelError(f"{path} was made by another version ({kind}; this one reads {FORMAT}). Train anew.")
-        raise ModelError(f"{path} is a skops file, but not a song-genres model. Train one: make run.")
-    return _checked(Model(*(content.get(item.name) for item in fields(Model))), content, path)
-
-
-def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
-    """The model, if it reads the columns and tells the genres that its file says."""
-    expected = INPUTS.get(model.features)
-    if expected is None or content.get("columns") != expected:
-        raise ModelError(
-            f"{path} does not fit: it was trained on other columns than this version gives it. It has, as "
-            f"{model.features!r}: {', '.join(content.get('columns') or ['none'])}. Train anew: make run."
-        )
-    try:
-        unknown = pd.DataFrame({name: [None if name == "song_name" else np.nan] for name in model.columns})
-        genres, shape = model.genres.tolist(), predict_probabilities(model, unknown).shape
-    except Exception as error:  # whatever an object that is no classifier of these columns stumbles over
-        raise ModelError(
-            f"{path} does not fit: its pipeline cannot score a song of the columns {', '.join(model.columns)} "
-            f"({error}). Train anew: make run."
-        ) from error
-    if content.get("genres") != genres or shape != (1, len(genres)):
-        raise ModelError(
-            f"{path} does not fit: the genres it names are not those that its pipeline tells apart. Train anew: make "
-            "run."
-        )
-    return model
-
-
-def predict_probabilities(model: Model, inputs: pd.DataFrame) -> np.ndarray:
-    """Probabilities (tracks x genres, rows sum to 1) from the model's columns, NaN or None where unknown."""
-    # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
-    with joblib.parallel_config(backend="sequential"):
-        return np.asarray(model.pipeline.predict_proba(inputs[model.columns]))
-
-
-def first_genres(model: Model, inputs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The first five genres (or all, if fewer) of each track and their probabilities: two arrays, tracks x ranks.
-
-    Genres are given as their number in `model.genres`; of equal probabilities the first in that order comes first.
-    """
-    left = predict_probabilities(model, inputs).copy()
-    rows = np.arange(len(left))
-    ranks = min(RANKS, len(model.genres))
-    numbers, probabilities = np.empty((len(left), ranks), dtype=np.int64), np.empty((len(left), ranks))
-    # The largest five times over: a tenth of the time that sorting 132 genres takes.
-    for rank in range(ranks):
-        numbers[:, rank] = left.argmax(axis=1)
-        probabilities[:, rank] = left[rows, numbers[:, rank]]
-        left[rows, numbers[:, rank]] = -1
-    return numbers, probabilities
-
-
-def predict_tracks(
-    model: Model, frame: pd.DataFrame, held_out: np.ndarray, *, progress: Progress, batch: int = BATCH
-) -> Iterator[pa.Table]:
-    """The rows of `ml.genre_predictions` for every track of `frame` (`Tracks.frame`), `batch` tracks at a time.
-
-    `held_out` is a flag for each track. Give the tables to `record_predictions`.
-    """
-    genres = pa.array(model.genres.tolist(), pa.string())
-    for start in range(0, len(frame), batch):
-        part = frame.iloc[start : start + batch]
-        numbers, probabilities = first_genres(model, part)
-        ranks = numbers.shape[1]
-        tracks = np.repeat(np.arange(len(part)), ranks)
-        yield pa.table(
-            {
-                "spotify_track_id": pa.array(part["spotify_track_id"], pa.string()).take(pa.array(tracks)),
-                "rank": np.tile(np.arange(1, ranks + 1), len(part)),
-                "genre": genres.take(pa.array(numbers.ravel())),
-                "probability": probabilities.ravel(),
-                "held_out": held_out[start : start + batch][tracks],
-                "run_id": pa.repeat(model.run_id, len(tracks)),
-                "dataset": pa.repeat(model.dataset, len(tracks)),
-                "is_synthetic": pa.repeat(model.is_synthetic, len(tracks)),
-            }
-        )
-        progress("predict", min(start + batch, len(frame)), len(frame))
-
-
-def record_predictions(connection: duckdb.DuckDBPyConnection, predictions: Iterable[pa.Table]) -> int:
-    """Put `predictions`, table by table, into `ml.genre_predictions` in place of what stands there; returns the rows.
-
-    One transaction: whoever reads meanwhile sees the old ones, and where a table fails, they stay.
-    """
-    rows = 0
-    connection.execute("begin")
-    try:
-        connection.execute("delete from ml.genre_predictions")
-        for incoming in predictions:
-            connection.register("incoming", incoming)
-            connection.execute("insert into ml.genre_predictions by name select * from incoming")
-            connection.unregister("incoming")
-            rows += len(incoming)
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    return rows
-
-
-def published_model_path(connection: duckdb.DuckDBPyConnection) -> Path:
-    """The file of the run whose predictions are published. Raises `ModelError` where there is none."""
-    try:
-        row = connection.execute("select model_path from ml.model_runs where is_published").fetchone()
-    except duckdb.CatalogException:
-        row = None
-    if row is None:
-        raise ModelError("No model has been trained yet. Train one: make run.")
-    return Path(row[0])
-
-
-def feature_ranges() -> dict[str, tuple[float, float]]:
-    """The range of each audio feature, from the dbt project's seed, where the rule stands."""
-    with RANGES_FILE.open(encoding="utf-8", newline="") as file:
-        return {row["feature"]: (float(row["minimum"]), float(row["maximum"])) for row in csv.DictReader(file)}
 
 
 @dataclass
@@ -575,7 +371,7 @@ def write_songs(scoring: Scoring, output: Path | BinaryIO, *, file_format: str |
         if file_format is None and (ending not in FORMATS or ending == "tsv"):
             raise ModelError(f"{output}: unknown ending. Write .csv, .parquet or .jsonl.")
         try:
-            with _whole_or_not_there(output) as unfinished:
+            with whole_or_not_there(output) as unfinished:
                 _write(scoring, unfinished, file_format or FORMATS[ending])
         except OSError as error:
             raise ModelError(f"{output} cannot be written: {error}") from error

@@ -1,13 +1,14 @@
 """The DuckDB files: where they lie, how they are opened, how the published copy is made.
 
 Belongs here: paths, connections, publication, and how a text is written in SQL. Not here: what stands in the tables
-(landing.py, the dbt project, ml/).
+(raw.py, the dbt project, ml/).
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -42,6 +43,18 @@ def published_path() -> Path:
 def quoted(text: object) -> str:
     """The text as SQL has it, for statements that take no parameters."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+@contextmanager
+def whole_or_not_there(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, which takes the place of `path` if all goes well and is removed if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _is_lock_conflict(error: BaseException) -> bool:

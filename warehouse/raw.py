@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from extract.warehouse import quoted
+from warehouse.files import quoted
 
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa

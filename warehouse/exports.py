@@ -15,12 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from extract.dumps import FEATURES
-from extract.progress import Progress, ignore
-from extract.warehouse import WarehouseError, quoted
+from warehouse.features import AUDIO_FEATURES
+from warehouse.files import WarehouseError, quoted
+from warehouse.progress import Progress, ignore
 
 TEXTS = ("artist_name", "song_name", "genre", "spotify_track_id")
-STUDY_COLUMNS = (*FEATURES, *TEXTS, "popularity")
+STUDY_COLUMNS = (*AUDIO_FEATURES, *TEXTS, "popularity")
 LISTINGS = "audio_features_4.0.csv"
 CLEAN_TRACKS = "audio_features_4.0_clean.csv"
 README = "README.md"

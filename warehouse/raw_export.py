@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from extract.exports import UNFINISHED, Export
-from extract.progress import Progress, ignore
-from extract.warehouse import WarehouseError, quoted
+from warehouse.exports import UNFINISHED, Export
+from warehouse.files import WarehouseError, quoted
+from warehouse.progress import Progress, ignore
 
 TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
 """The raw tables that the dbt project reads."""

@@ -1,0 +1,123 @@
+"""The model file: a fitted pipeline with what is needed to use it, written with skops, which is no pickle.
+
+Belongs here: writing, loading and checking the file, and the one way to probabilities. Not here: fitting (training.py)
+and what is done with probabilities (predictions.py, scoring.py).
+"""
+
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import skops.io as sio
+from sklearn.base import BaseEstimator
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from ml.dataset import ModelError
+from ml.estimators import TRUSTED_TYPES
+from warehouse.features import AUDIO_FEATURES
+from warehouse.files import whole_or_not_there
+
+FORMAT = "song-genres model 2"
+INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]}
+"""The columns that a model reads, by its features."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted pipeline, with what is needed to use it and to say where it comes from.
+
+    `features` is a key of `INPUTS`; `protocol` the name of that under which it was trained (protocols.py).
+    """
+
+    run_id: str
+    name: str
+    pipeline: BaseEstimator
+    dataset: str
+    is_synthetic: bool
+    features: str = "audio"
+    protocol: str = "artist_grouped"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns it reads: the audio features and, where it was trained with titles, song_name."""
+        return INPUTS[self.features]
+
+    @property
+    def genres(self) -> np.ndarray:
+        """The genres it knows, sorted: the columns of its probabilities."""
+        return np.asarray(self.pipeline.classes_)
+
+
+def save(model: Model, path: Path) -> None:
+    """Write the model to `path` as a compressed skops file; the file is whole or not there."""
+    content = {
+        "format": FORMAT,
+        **{item.name: getattr(model, item.name) for item in fields(Model)},
+        "columns": model.columns,
+        "genres": [str(genre) for genre in model.genres],
+    }
+    with whole_or_not_there(path) as unfinished, unfinished.open("wb") as file:
+        sio.dump(content, file, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def load(path: Path) -> Model:
+    """The model at `path`. Nothing in the file is run, and a type that our models do not have is refused.
+
+    What types the file has is checked, not every number in them: one made to do harm may still crash the process.
+    Raises `ModelError`: no such file, a foreign, tampered or damaged file, a model of another version, of other columns
+    or of other genres than it says.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no model at {path}. Train one: make run.")
+    try:
+        content = sio.load(path, trusted=sorted(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(
+            f"{path} is refused: it holds types that no song-genres model has. {str(error).splitlines()[0]} "
+            "Use only model files that you or `make run` made."
+        ) from error
+    except Exception as error:  # skops raises whatever a damaged archive makes it stumble over
+        raise ModelError(
+            f"{path} is not a song-genres model, or it is damaged ({error}). Train anew: make run."
+        ) from error
+    kind = content.get("format") if isinstance(content, dict) else None
+    if kind != FORMAT:
+        if str(kind).startswith("song-genres model"):
+            raise ModelError(f"{path} was made by another version ({kind}; this one reads {FORMAT}). Train anew.")
+        raise ModelError(f"{path} is a skops file, but not a song-genres model. Train one: make run.")
+    return _checked(Model(*(content.get(item.name) for item in fields(Model))), content, path)
+
+
+def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
+    """The model, if it reads the columns and tells the genres that its file says."""
+    expected = INPUTS.get(model.features)
+    if expected is None or content.get("columns") != expected:
+        raise ModelError(
+            f"{path} does not fit: it was trained on other columns than this version gives it. It has, as "
+            f"{model.features!r}: {', '.join(content.get('columns') or ['none'])}. Train anew: make run."
+        )
+    try:
+        unknown = pd.DataFrame({name: [None if name == "song_name" else np.nan] for name in model.columns})
+        genres, shape = model.genres.tolist(), predict_probabilities(model, unknown).shape
+    except Exception as error:  # whatever an object that is no classifier of these columns stumbles over
+        raise ModelError(
+            f"{path} does not fit: its pipeline cannot score a song of the columns {', '.join(model.columns)} "
+            f"({error}). Train anew: make run."
+        ) from error
+    if content.get("genres") != genres or shape != (1, len(genres)):
+        raise ModelError(
+            f"{path} does not fit: the genres it names are not those that its pipeline tells apart. Train anew: make "
+            "run."
+        )
+    return model
+
+
+def predict_probabilities(model: Model, inputs: pd.DataFrame) -> np.ndarray:
+    """Probabilities (tracks x genres, rows sum to 1) from the model's columns, NaN or None where unknown."""
+    # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
+    with joblib.parallel_config(backend="sequential"):
+        return np.asarray(model.pipeline.predict_proba(inputs[model.columns]))
