@@ -6,29 +6,26 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
-from dataclasses import asdict
+from contextlib import AbstractContextManager, ExitStack, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import duckdb
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from orchestration.failures import is_suspended, told_as
+from orchestration.screens import (
+    SONGS_SHOWN,
+    STAGES,
+    console,
+    errors,
+    print_publication,
+    print_runs,
+    print_summary,
+    screen_progress,
+)
 from warehouse import files, raw
 
 if TYPE_CHECKING:
@@ -40,55 +37,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its frames of Dagster and dbt would fill screens, and minutes
 )
-console = Console()
-errors = Console(stderr=True)
-
-SONGS_SHOWN = 20
 SUSPENDED = 75
 """The exit code of a crawl that stopped in good order: sysexits' EX_TEMPFAIL, try again later."""
-STAGES = {
-    "raw_documents": "extract",
-    "dbt_models": "transform and test",
-    "genre_model": "train and evaluate",
-    "ml__study_figures": "the study's protocol",
-    "ml__genre_predictions": "predict",
-    "report__published_database": "publish",
-    "report__page": "report",
-    "report__documentation": "document",
-    "report__exports": "export",
-}
-"""The run's steps in order, by Dagster's name, with the reader's word for each."""
-
-
-class ScreenProgress:
-    """A Rich progress line a stage; call it as an `warehouse.progress.Progress`."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: dict[str, object] = {}
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Show that `done` of `total` of a stage are finished."""
-        if stage not in self._task:
-            for earlier in self._progress.tasks:
-                self._progress.stop_task(earlier.id)
-            self._task[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._task[stage], completed=done, total=total)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _screen_progress() -> Iterator[ScreenProgress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True) as progress:
-        yield ScreenProgress(progress)
 
 
 def _plain_errors() -> AbstractContextManager[None]:
@@ -107,7 +57,10 @@ def _exit(words: str, error: Exception) -> typer.Exit:
 Source = Annotated[
     str,
     typer.Option(
-        "--input", "-i", help="sandbox, spotify, the path of a dump, or a published dump's name (tidytuesday)."
+        "--input",
+        "-i",
+        help="A dump's path; a published dump's name (tidytuesday); a landed dataset's; sandbox; spotify. By default "
+        "the active dataset, and the sandbox where nothing was landed.",
     ),
 ]
 Genres = Annotated[
@@ -156,7 +109,7 @@ def _mapping(options: list[str] | None) -> dict[str, str]:
 
 @app.command()
 def run(
-    source: Source = "sandbox",
+    source: Source = "auto",
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,
@@ -167,6 +120,7 @@ def run(
     model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
+    refit: Annotated[bool, typer.Option("--refit", help="Fit models anew, also where nothing changed.")] = False,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
     with _plain_errors():
@@ -174,17 +128,20 @@ def run(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
+        if source == "auto":
+            _say_which()
     with console.status("Starting Dagster and dbt …"):
         import dagster as dg
 
+        from ml.summary import summarise
         from orchestration.definitions import definitions
-        from orchestration.resources import ROOT, warehouse_resource
+        from orchestration.resources import ROOT
 
     started = time.perf_counter()
     # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
     log = Path("logs/run.log")
     log.parent.mkdir(exist_ok=True)
-    with _plain_errors(), _screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
+    with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
         job = definitions(progress).resolve_job_def("everything")
         with dg.DagsterInstance.from_config(str(ROOT)) as instance:
             result = job.execute_in_process(
@@ -192,7 +149,7 @@ def run(
                 run_config={
                     "ops": {
                         "raw_documents": {"config": config},
-                        "genre_model": {"config": {"model": model, "features": features, "seed": seed}},
+                        "genre_model": {"config": {"model": model, "features": features, "seed": seed, "refit": refit}},
                     },
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
@@ -203,64 +160,33 @@ def run(
         if event.is_step_success and event.step_key in STAGES
     }
     seconds["everything"] = time.perf_counter() - started
-    _print_summary(warehouse_resource().connect_published(), seconds)
-
-
-def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, float]) -> None:
-    """The table at a run's end, from the published copy."""
-    with connection:
-        dataset, synthetic, listings, clean, genres = connection.execute(
-            """
-            select any_value(dataset), any_value(is_synthetic), max(rows_after), min(rows_after),
-                (select count(distinct genre) from marts.clean_tracks)
-            from marts.cleaning_audit
-            """
-        ).fetchone()  # type: ignore[misc]
-        models = connection.execute(
-            """
-            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test from ml.model_runs as runs
-            inner join ml.model_runs as published on runs.dataset = published.dataset
-                and runs.protocol = published.protocol and runs.n_test = published.n_test and runs.folds = 1
-            where published.is_published and (runs.is_published or runs.model in ('study_forest', 'prior'))
-            qualify row_number() over (
-                partition by runs.model order by runs.is_published desc, runs.created_at desc
-            ) = 1
-            order by runs.is_published desc, runs.is_baseline, runs.created_at desc
-            """
-        ).fetchall()
-        left_out = connection.execute(
-            """
-            select genre, reason from ml.genres_left_out
-            where run_id in (select run_id from ml.model_runs where is_published) order by genre
-            """
-        ).fetchall()
-    label = " (synthetic)" if synthetic else ""
-    table = Table(title=f"song-genres: {dataset}{label}", show_header=False, title_justify="left")
-    table.add_row("listings", f"{listings:,}{label}")
-    table.add_row("clean tracks", f"{clean:,}{label}")
-    table.add_row("genres", f"{genres:,}{label}")
-    table.add_section()
-    for name, top_1, top_3, macro_f1, n_test in models:
-        table.add_row(
-            f"{name}, {n_test:,} held-out tracks{label}",
-            f"top-1 {top_1:.3f}   top-3 {top_3:.3f}   macro F1 {macro_f1:.3f}",
+    with _plain_errors():
+        with files.connect(files.published_path(), read_only=True) as connection:
+            summary = summarise(connection)
+        print_summary(
+            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )
-    if left_out:
-        shown = "; ".join(f"{genre}: {reason}" for genre, reason in left_out[:3])
-        more = f"; {len(left_out) - 3} more in ml.genres_left_out" if len(left_out) > 3 else ""
-        table.add_row(f"{len(left_out)} genres not learnt", shown + more)
-    table.add_section()
-    for stage, spent in seconds.items():
-        table.add_row(stage, f"{spent:.1f} s")
-    table.add_section()
-    table.add_row("database", str(files.published_path()))
-    table.add_row("report", "reports/index.html")
-    console.print(table)
+
+
+def _say_which() -> None:
+    """Which dataset a run without --input goes on with, and how to choose another."""
+    active = None
+    if files.warehouse_path().exists():
+        with files.connect(files.warehouse_path(), read_only=True) as connection:
+            active = next((dataset for dataset, is_active, _ in raw.landed_datasets(connection) if is_active), None)
+    if active is None:
+        console.print("Nothing was landed yet, so this is the embedded sandbox: synthetic data.", highlight=False)
+    else:
+        label = ", synthetic" if active.is_synthetic else ""
+        other = "" if active.is_synthetic else " The synthetic sandbox instead: make run INPUT=sandbox."
+        console.print(
+            f"Going on with the active dataset, {active.name} ({active.source}{label}).{other}", highlight=False
+        )
 
 
 @app.command()
 def extract(
-    source: Source = "sandbox",
+    source: Source = "auto",
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,
@@ -278,7 +204,7 @@ def extract(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
-        with _screen_progress() as progress:
+        with screen_progress() as progress:
             extraction = extract_source(
                 config.pop("source"), files.warehouse_path(), options=crawl_options(**config), progress=progress
             )
@@ -334,7 +260,7 @@ def import_command(
     """Land a dump as raw documents and make it the active dataset."""
     from extract.dumps import import_dump
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = import_dump(
             file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
         )  # fmt: skip
@@ -359,7 +285,7 @@ def clean(
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = clean_dump(
             file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
         )
@@ -374,7 +300,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
     """Download a published dump, check it and land it."""
     from extract.sources import import_or_fetch
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = import_or_fetch(name, files.warehouse_path(), progress=progress)
     console.print(f"Dataset [bold]{report.dataset}[/]: {report.listings:,} listings. It is the active one now.")
 
@@ -390,17 +316,17 @@ def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed
 @app.command()
 def datasets() -> None:
     """List the datasets that have been landed."""
-    with _plain_errors(), files.connect(files.warehouse_path(), read_only=True) as connection:
-        found = connection.execute(
-            """
-            select dataset, source, is_synthetic, is_active, count(listing_id) as listings
-            from raw.datasets left join raw.tracks using (dataset, source) group by all order by all
-            """
-        ).fetchall()
+    with _plain_errors():
+        with files.connect(files.warehouse_path(), read_only=True) as connection:
+            landed = raw.landed_datasets(connection)
+        if not landed:
+            raise files.WarehouseError("Nothing has been landed yet. Land a dump with `song-genres import FILE`.")
     table = Table("dataset", "source", "listings", "")
-    for dataset, source, synthetic, active, listings in found:
-        marks = ", ".join(word for word, applies in (("active", active), ("synthetic", synthetic)) if applies)
-        table.add_row(dataset, source, f"{listings:,}", marks)
+    for dataset, is_active, listings in landed:
+        marks = ", ".join(
+            word for word, applies in (("active", is_active), ("synthetic", dataset.is_synthetic)) if applies
+        )
+        table.add_row(dataset.name, dataset.source, f"{listings:,}", marks)
     console.print(table)
 
 
@@ -419,51 +345,25 @@ def train(
     """Fit models on the clean tracks and print their held-out figures beside the study's; publishes nothing."""
     from ml.dataset import load_tracks
     from ml.protocols import find_protocol
-    from ml.training import fit_protocol, record
+    from ml.records import record, study_figures
+    from ml.training import fit_job, jobs
 
     with _plain_errors():
         plan = find_protocol(protocol)
         with files.connect(files.warehouse_path(), read_only=True) as connection:
             tracks = load_tracks(connection)
-        with console.status(f"Fitting {', '.join(model or plan.models)} …"):
-            runs = fit_protocol(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
+        runs = []
+        with screen_progress() as progress:
+            wanted = jobs(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
+            for done, job in enumerate(wanted):
+                progress(f"fitting {job.model}", done, len(wanted))
+                runs.append(fit_job(tracks, job))
         with files.connect(files.warehouse_path()) as connection:
             for run in runs:
                 record(connection, run, None, published=False)
-            studys = connection.execute(
-                "select model, figure, value from ml.study_figures where protocol = ?", [protocol]
-            ).fetchall()
-    label = ", synthetic" if tracks.is_synthetic else ""
-    table = Table(
-        "model", "top-1", "top-3", "macro F1", "log loss", "calibration error", "fit", "memory",
-        title=f"{tracks.dataset}{label}: {protocol}, {runs[0].folds} split(s), {runs[0].scores.n:,} held-out tracks; "
-        "in brackets the 95 % interval over artists", title_justify="left",
-    )  # fmt: skip
-    for run in runs:
-        scores = asdict(run.scores)
-        table.add_row(
-            f"{run.name} ({run.features})",
-            *(
-                f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f}-{scores[f'{name}_high']:.3f})"
-                for name in ("top_1", "top_3", "macro_f1", "log_loss")
-            ),
-            f"{scores['ece']:.3f}",
-            f"{run.fit_seconds:.1f} s",
-            f"{run.peak_mb:,.0f} MB",
-        )
-    published: dict[str, dict[str, float]] = {}
-    for name, figure, value in studys:
-        published.setdefault(name, {})[figure] = value
-    for name, figures in published.items():
-        cells = [f"{figures[name]:.3f}" if name in figures else "" for name in ("top_1", "top_3", "macro_f1")]
-        table.add_row(f"[dim]{name}, as the study published it[/]", *cells)
-    console.print(table)
-    for note in dict.fromkeys(note for run in runs for note in run.notes):
-        console.print(f"  {note}", highlight=False)
-    console.print(
-        "Recorded in ml.model_runs of the warehouse. To publish a model: song-genres run --model NAME --features …",
-        highlight=False,
-    )
+            comparable = set(runs[0].genres) == set(plan.study_genres())
+            published = study_figures(connection, protocol) if comparable else {}
+    print_runs(runs, published)
 
 
 @app.command()
@@ -532,7 +432,7 @@ def _predict_here(model: Path, file: str, output: str | None, file_format: str |
         path, kind = Path(file), None
         if file == "-":
             path, kind = stack.enter_context(standard_input(file_format))
-        progress = stack.enter_context(_screen_progress())
+        progress = stack.enter_context(screen_progress())
         batch = BATCH if output else SONGS_SHOWN
         scoring = score_songs(fitted, path, file_format=kind, batch=batch, progress=progress)
         shown = []
@@ -587,12 +487,11 @@ def report(
 @app.command()
 def publish() -> None:
     """Replace the published copy by the warehouse, after a `dbt build` by hand in which every test passed."""
-    from orchestration.builds import require_tested_build
+    from warehouse.publication import publish as publish_copy
 
-    with _plain_errors():
-        path = files.published_path()
-        size = files.publish(files.warehouse_path(), path, check=require_tested_build)
-    console.print(f"{path} ({size / 1e6:,.1f} MB) is the warehouse as it is now.", highlight=False)
+    with _plain_errors(), console.status("Publishing …"):
+        publication = publish_copy()
+    print_publication(publication, files.published_path().absolute())
 
 
 @app.command()
@@ -605,7 +504,7 @@ def export(
     with (
         _plain_errors(),
         files.connect(files.published_path(), read_only=True) as connection,
-        _screen_progress() as progress,
+        screen_progress() as progress,
     ):
         written = export_marts(connection, output, progress=progress)
     _print_export(written, "file")
@@ -621,7 +520,7 @@ def export_raw() -> None:
     with (
         _plain_errors(),
         files.connect(files.warehouse_path(), read_only=True) as connection,
-        _screen_progress() as progress,
+        screen_progress() as progress,
     ):
         written = export_documents(connection, raw_export_path(), progress=progress)
     _print_export(written, "table")

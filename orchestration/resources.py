@@ -12,8 +12,9 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging.version import Version
 
-from orchestration.builds import ROOT, newest_source, require_tested_build
+from orchestration.builds import ROOT, newest_source
 from warehouse import files
+from warehouse.publication import Publication, publish
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
 
@@ -37,12 +38,12 @@ class Warehouse(dg.ConfigurableResource):
         """A read-only connection to the published copy; use it in a `with` block."""
         return files.connect(Path(self.published_path), read_only=True)
 
-    def publish(self) -> int:
-        """Replace the published copy by the warehouse as it is now; returns its size in bytes.
+    def publish(self) -> Publication:
+        """Replace the published copy by the warehouse as it is now, and say what changed.
 
-        Raises `WarehouseError` where the marts were not all built and tested (`require_tested_build`).
+        Raises `WarehouseError` where the marts were not all built and tested.
         """
-        return files.publish(self.file, Path(self.published_path), check=require_tested_build)
+        return publish(self.file, Path(self.published_path))
 
 
 def warehouse_resource() -> Warehouse:

@@ -1,13 +1,11 @@
-"""The DuckDB files: where they lie, how they are opened, how the published copy is made.
+"""Files: where the databases lie, how they are opened, and how a file is written whole or not at all.
 
-Belongs here: paths, connections, publication, and how a text is written in SQL. Not here: what stands in the tables
+Belongs here: paths, connections, and how a text is written in SQL. Not here: what stands in the tables
 (raw.py, the dbt project, ml/).
 """
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,39 +94,3 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
         ) from error
     connection.execute("set timezone = 'UTC'")
     return connection
-
-
-def publish(
-    warehouse: Path, published: Path, *, check: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None
-) -> int:
-    """Replace `published` by a checkpointed copy of `warehouse`, atomically; returns the copy's size in bytes.
-
-    A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one. `check` is called
-    with the open warehouse, which nobody else can write meanwhile; what it raises stops the publication.
-
-    Raises `WarehouseMissing` (there is no `warehouse`) or `WarehouseLocked`.
-    """
-    if not warehouse.exists():
-        raise WarehouseMissing(f"There is no database at {warehouse} to publish. Make one with `make run`.")
-    published.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = published.with_name(published.name + ".unfinished")
-    with connect(warehouse) as connection:
-        check(connection)
-        connection.execute("checkpoint")
-        # In a process of its own, while we hold the lock: opening and closing the file here would drop DuckDB's
-        # lock on it (POSIX locks go with the first closed descriptor), and a writer could come in half-way.
-        copy = (
-            "import os, shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2]); "
-            "f = os.open(sys.argv[2], os.O_RDONLY); os.fsync(f)"
-        )
-        try:
-            subprocess.run(
-                [sys.executable, "-I", "-c", copy, str(warehouse), str(unfinished)],
-                check=True, capture_output=True, text=True,
-            )  # fmt: skip
-        except subprocess.CalledProcessError as error:
-            unfinished.unlink(missing_ok=True)
-            reason = (error.stderr.strip() or str(error)).splitlines()[-1]  # a process that was killed says nothing
-            raise OSError(f"Could not copy {warehouse} to {published}: {reason}") from error
-    unfinished.replace(published)
-    return published.stat().st_size
