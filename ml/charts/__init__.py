@@ -83,8 +83,8 @@ CHARTS = (
         section="The answer",
         name="The answer in figures",
         how_to_read="A longer bar is better. The thin line is the 95% interval: drawing the held-out artists anew "
-        "would move the figure within it. Where the genres are the study's, what it published stands beside, which is of "
-        "its own tracks, split by row, so that artists stood on both sides.",
+        "would move the figure within it. Where the genres are the study's, what it published stands beside: of its "
+        "own tracks, split by row, so that artists stood on both sides.",
         rows=HELD_OUT + ", the same for every model measured here",
         query="""
             with shown as (select * from ml.model_runs where run_id = $run_id),
@@ -334,9 +334,9 @@ CHARTS = (
         section="Comparisons",
         name="Protocols side by side",
         how_to_read="A filled circle was measured here, with its 95% interval; an open diamond is what the study "
-        "published of its own tracks, shown only beside runs of the same genres. Different protocols cannot be compared: "
-        "artist_grouped keeps an artist on one side, while the study's split by track, which lets a model recognise the "
-        "artist, and study_2023_05 has ten genres only.",
+        "published of its own tracks, shown only beside runs of the same genres. Protocols cannot be compared: "
+        "artist_grouped keeps an artist on one side, while the study's split by track, which lets a model recognise "
+        "the artist, and study_2023_05 has ten genres only.",
         rows="n = {n:,} tracks tested in all, each counted once per run",
         query="""
             with runs as (
