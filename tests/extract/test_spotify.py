@@ -10,8 +10,9 @@ import requests
 
 from extract.http import Budget, Policy, Refused, Session, Suspended
 from extract.reccobeats import spotify_id
-from extract.sandbox.server import CLIENT_SECRET, FAULTS, Fault, SandboxServer, serve
-from extract.settings import CrawlError, CredentialsError, Settings
+from extract.sandbox.faults import FAULTS, Fault
+from extract.sandbox.server import CLIENT_SECRET, SandboxServer, serve
+from extract.settings import CrawlError, CrawlOptions, CredentialsError, Settings
 from extract.spotify import EndpointClosed, Spotify
 from tests.extract.crawl_fixtures import catalogue, quick
 
@@ -30,8 +31,14 @@ def client(sandbox: SandboxServer) -> Iterator[Callable[..., Spotify]]:
     made: list[Spotify] = []
 
     def make(**changes: Any) -> Spotify:
-        settings = quick(sandbox, **changes)
-        made.append(Spotify(settings, Policy("Spotify", "sandbox", settings, Budget(None))))
+        own = {
+            name: value
+            for name, value in changes.items()
+            if name in ("client_secret", "api_address", "accounts_address")
+        }
+        options = quick(**{name: value for name, value in changes.items() if name not in own})
+        policy = Policy("Spotify", "sandbox", options, Budget(None))
+        made.append(Spotify(sandbox.settings(**own), options, policy))
         return made[-1]
 
     yield make
@@ -96,8 +103,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SPOTIFY_CLIENT_ID", "the-id")
     monkeypatch.setenv("SPOTIFY_CLIENT_SECRET", "the-secret")
     monkeypatch.setenv("SPOTIFY_API_ADDRESS", "http://127.0.0.1:1/v1")
-    settings = Settings.from_environment(market="SE")
-    assert (settings.client_id, settings.client_secret, settings.market) == ("the-id", "the-secret", "SE")
+    settings = Settings.from_environment()
+    assert (settings.client_id, settings.client_secret) == ("the-id", "the-secret")
     assert settings.api_address == "http://127.0.0.1:1/v1"
     assert settings.accounts_address == "https://accounts.spotify.com"
     assert "the-secret" not in repr(settings)
@@ -184,10 +191,9 @@ def test_netrc_stays_out_where_proxies_are_used(monkeypatch: pytest.MonkeyPatch,
     """Guards against the same on a real address, for which the environment does count."""
     (tmp_path / "netrc").write_text("default login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    settings = Settings("id", "secret")
-    with Session(Policy("Spotify", "spotify", settings, Budget(None)), settings.api_address) as session:
+    with Session(Policy("Spotify", "spotify", CrawlOptions(), Budget(None))) as session:
         assert session.trust_env
-        request = requests.Request("GET", settings.api_address, headers={"Authorization": "Bearer ours"})
+        request = requests.Request("GET", "https://api.spotify.com/v1", headers={"Authorization": "Bearer ours"})
         assert session.prepare_request(request).headers["Authorization"] == "Bearer ours"
 
 
