@@ -14,6 +14,8 @@ from typing import Any, Literal
 class Fault:
     """Something that goes wrong: after `after` requests to `endpoint` (None: any), for the next `times` of them.
 
+    `service` (spotify, reccobeats or accounts; None: any) tells endpoints of one name apart.
+
     `status`, `headers` and `body` replace the answer, `edit` changes its document, `delay` holds it back for so many
     seconds, `cut` breaks it off half-way (the connection with it, or only the text), `revoke_tokens` makes every
     token unknown, and `grow` puts an artist at the head of a genre's search after the answer.
@@ -30,6 +32,7 @@ class Fault:
     cut: Literal["connection", "text"] | None = None
     revoke_tokens: bool = False
     grow: bool = False
+    service: str | None = None
 
 
 _QUOTA = '{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}'
@@ -38,7 +41,7 @@ FAULTS: Mapping[str, Fault] = {
     "throttled": Fault(status=429, headers={"Retry-After": "2"}, times=3),
     "throttled for long": Fault(status=429, headers={"Retry-After": "81654"}),
     "quota": Fault(status=429, headers={"Retry-After": "81654"}, body=_QUOTA, times=1_000_000),
-    "gone": Fault(endpoint="audio-features", status=404, times=1_000_000),
+    "gone": Fault(endpoint="audio-features", service="spotify", status=404, times=1_000_000),
     "unavailable": Fault(status=503, times=3),
     "slow": Fault(delay=60.0),
     "broken connection": Fault(cut="connection", times=3),
@@ -70,11 +73,11 @@ class Faults:
         """Take all faults away."""
         self._faults = []
 
-    def meet(self, endpoint: str) -> Fault:
+    def meet(self, service: str, endpoint: str) -> Fault:
         """The fault that a request to this endpoint meets, or one without any effect."""
         found = Fault()
         for fault, counts in self._faults:
-            if fault.endpoint not in (None, endpoint):
+            if fault.endpoint not in (None, endpoint) or fault.service not in (None, service):
                 continue
             counts["met"] += 1
             if fault.after < counts["met"] <= fault.after + fault.times and found == Fault():

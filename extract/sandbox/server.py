@@ -195,7 +195,7 @@ class SandboxServer:
         path = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         seen = Seen(service, endpoint, path, None, time.monotonic())
         self.seen.append(seen)
-        fault = self.faults.meet(endpoint)
+        fault = self.faults.meet(service, endpoint)
         if fault.revoke_tokens:
             self.tokens.clear()
         if fault.delay:

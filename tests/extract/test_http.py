@@ -1,11 +1,14 @@
 """The one place that decides about waiting: with a clock of our own, so that a day's wait takes no time."""
 
+import itertools
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -291,6 +294,45 @@ def test_a_wrong_address_is_no_reason_to_wait(clock: Clock) -> None:
     """Guards against retrying what cannot be sent at all."""
     with pytest.raises(CrawlError, match="GET /things cannot be asked of Spotify"):
         policy(clock).send(answering(requests.exceptions.InvalidURL("no host")), things(), "GET /things")
+
+
+def _chain(*errors: Exception) -> Exception:
+    """The last error, made from the one before it, and so on, as requests and urllib3 do."""
+    for inner, outer in itertools.pairwise(errors):
+        outer.__cause__ = inner
+    return errors[-1]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        requests.exceptions.SSLError("certificate verify failed"),
+        requests.exceptions.SSLError(urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))),
+        requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("no", ssl.SSLCertVerificationError("unknown"))),
+        _chain(ssl.SSLCertVerificationError("unknown"), requests.exceptions.ProxyError("Unable to connect to proxy")),
+        _chain(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), requests.exceptions.SSLError("no")),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_stops_at_once(clock: Clock, failure: Exception) -> None:
+    """Guards against a minute of retries, and then the advice to come back later: no waiting would help."""
+    made = policy(clock)
+    with pytest.raises(CrawlError, match="REQUESTS_CA_BUNDLE") as caught:
+        made.send(answering(failure), things(), "GET /things")
+    assert not isinstance(caught.value, Suspended)
+    assert clock.slept == []
+    assert [(record["attempts"], record.get("status")) for record in made.requests] == [(1, None)]
+    assert len(str(caught.value).splitlines()) <= 4
+
+
+@pytest.mark.parametrize(
+    "cause", [ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), ConnectionResetError(104, "reset")]
+)
+def test_a_secure_connection_that_breaks_is_tried_again(clock: Clock, cause: Exception) -> None:
+    """Guards against a crawl that ends because one connection was cut while it was being made."""
+    failure = _chain(cause, requests.exceptions.SSLError("Max retries exceeded"))
+    question = things()
+    policy(clock).send(answering(failure, response()), question, "GET /things")
+    assert question.answer == [1]
 
 
 def test_every_attempt_is_recorded_with_its_wait(clock: Clock) -> None:

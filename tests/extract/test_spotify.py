@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
+from extract.crawl import CrawlSuspended
 from extract.http import Budget, Policy, Refused, Session, Suspended
 from extract.reccobeats import spotify_id
 from extract.sandbox.faults import FAULTS, Fault
 from extract.sandbox.server import CLIENT_SECRET, SandboxServer, serve
 from extract.settings import CrawlError, CrawlOptions, CredentialsError, Settings
 from extract.spotify import EndpointClosed, Spotify
-from tests.extract.crawl_fixtures import catalogue, quick
+from tests.extract.crawl_fixtures import catalogue, crawl, quick, rows
 
 ARTIST = "artist0x0AAAAAAAAAAAAA"
 
@@ -174,6 +176,31 @@ def test_nobody_at_home_suspends(client: Callable[..., Spotify]) -> None:
     """Guards against a traceback from urllib3 where a server is down."""
     with pytest.raises(Suspended, match="Spotify does not answer .*refused.* on token, 2 times"):
         client(accounts_address="http://127.0.0.1:9", max_attempts=2).top_tracks(ARTIST)
+
+
+def test_a_certificate_that_is_not_trusted_names_the_setting_that_helps(
+    warehouse_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against retries and "Suspended" where only a setting helps, and against one that does not."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain, key, trusted = tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "authority.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with serve(catalogue(), certificate=(chain, key)) as sandbox:
+        with pytest.raises(CrawlError, match=r"certificate at 127.0.0.1:\d+ is not trusted") as caught:
+            crawl(sandbox, warehouse_file, genres=["Dub"])
+        assert "REQUESTS_CA_BUNDLE" in str(caught.value)
+        assert not isinstance(caught.value, CrawlSuspended)
+        assert rows(warehouse_file, "select attempts, status from raw.requests") == [(1, None)]
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
+        with pytest.raises(CrawlError, match=r"absent.pem.*REQUESTS_CA_BUNDLE"):
+            crawl(sandbox, warehouse_file, genres=["Dub"])
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+        assert crawl(sandbox, warehouse_file, genres=["Dub"]).finished
 
 
 def test_netrc_and_proxies_stay_out(
