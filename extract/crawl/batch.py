@@ -171,8 +171,8 @@ class Batches:
             return
         with self.connect() as connection:
             self._check_alone(connection)
-            if listings := self._with_landed(connection, tables.get("tracks", [])):
-                tables["tracks"] = [row | {"listing_id": number} for number, row in enumerate(listings, start=1)]
+            listings = self._with_landed(connection, tables.get("tracks", []))
+            tables["tracks"] = [row | {"listing_id": number} for number, row in enumerate(listings, start=1)]
             documents = {table: raw.rows(table, rows) for table, rows in tables.items() if rows}
             # A run that was refused everything must not become the dataset that everybody reads.
             batch_id = raw.land(

@@ -19,6 +19,7 @@ raw.crawl has one row for each finished piece, in the order in which they were f
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import duckdb
@@ -125,19 +126,21 @@ class State:
 def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
     """The state of a dataset's crawl, whatever became of the run that was last at it."""
     state = State()
-    for stage, item, detail, batch_id in connection.execute(
-        "select stage, item, detail, batch_id from raw.crawl where dataset = ? order by rowid", [dataset.name]
+    # The batch that began the round, and when it was landed: its requests and the later ones are this round's.
+    begun: tuple[str | None, datetime] = None, datetime.min
+    for stage, item, detail, batch_id, done_at in connection.execute(
+        "select stage, item, detail, batch_id, done_at from raw.crawl where dataset = ? order by rowid", [dataset.name]
     ).fetchall():
         if stage == "round":
             state.begin(item)
+            begun = (batch_id, done_at) if item == "all" else begun
         state.note({"stage": stage, "item": item, "detail": detail}, batch_id)
-    present = {"dataset": dataset.name, "batches": state.batches}
     for genre, artist_id, payload in connection.execute(
         """
         select genre, artist_id, payload from raw.artists
         where dataset = $dataset and batch_id in (select unnest($batches::varchar[])) order by rowid
         """,
-        present,
+        {"dataset": dataset.name, "batches": state.batches},
     ).fetchall():
         state.hits.setdefault(genre, []).append((artist_id, text_of(json.loads(payload), "name")))
     for endpoint, is_answered, requests in connection.execute(
@@ -145,7 +148,7 @@ def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
         with answers as (
             select rowid as place, endpoint, status, request from raw.requests
             where dataset = $dataset and source = $source and endpoint in (select unnest($closable::varchar[]))
-                and batch_id in (select unnest($batches::varchar[])) and status in (200, 404, 410)
+                and (batch_id = $begun_in or requested_at > $begun_at) and status in (200, 404, 410)
         ),
 
         last_good as (
@@ -158,7 +161,13 @@ def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
                 filter (where status <> 200 and answers.place > coalesce(last_good.place, -1))
         from answers inner join last_good using (endpoint) group by endpoint
         """,
-        present | {"source": dataset.source, "closable": list(CLOSABLE)},
+        {
+            "dataset": dataset.name,
+            "source": dataset.source,
+            "closable": list(CLOSABLE),
+            "begun_in": begun[0],
+            "begun_at": begun[1],
+        },
     ).fetchall():
         state.not_found[endpoint].is_answered = is_answered
         for request in requests or []:

@@ -662,3 +662,14 @@ def test_a_report_is_plain(sandbox: SandboxServer, warehouse_file: Path) -> None
     assert isinstance(report, CrawlReport)
     with pytest.raises(AttributeError):
         report.requests = 0  # type: ignore[misc]
+
+
+def test_a_batch_of_nothing_but_an_artist_without_tracks(warehouse_file: Path) -> None:
+    """Guards against a crawl that stops where the only hit of a batch has no tracks and was asked about before."""
+    source = catalogue()
+    silent = source.hits["Dub"][2]
+    assert source.top_tracks[silent] == []
+    with serve(replace(source, hits={"Dub": [silent], "Rai": [silent]})) as sandbox:
+        crawl(sandbox, warehouse_file, genres=["Dub"])
+        assert crawl(sandbox, warehouse_file, genres=["Dub", "Rai"], requests_per_batch=1).finished
+    assert rows(warehouse_file, "select count(*) from raw.tracks") == [(0,)]
