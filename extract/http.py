@@ -151,7 +151,7 @@ class Policy:
         self._suspended: Suspended | None = None
 
     def suspend(self, reason: str, seconds: float | None = None) -> Suspended:
-        """An exception to raise; this run asks the service nothing more. In `seconds` (if known) it may be asked again."""
+        """An exception to raise; this run asks the service nothing more. It may be asked again in `seconds`."""
         resume_at = None if seconds is None else raw.now() + timedelta(seconds=seconds)
         self._suspended = Suspended(reason, resume_at)
         return self._suspended

@@ -275,7 +275,7 @@ class _Artists:
 
 @dataclass(frozen=True)
 class _Tracks:
-    """Each array has one entry per track; tracks of one artist stand together. `listed` pairs artists with top tracks."""
+    """Each array has one entry per track, by artist. `listed` pairs artists with top tracks."""
 
     ids: list[str]
     artists: _Artists
