@@ -89,7 +89,7 @@ Seed = Annotated[int, typer.Option(help="The seed of the split and of the model;
 
 
 def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **settings: Any) -> dict[str, Any]:
-    """What the options of a crawl say, as `orchestration.assets.extract.ExtractConfig` takes it."""
+    """The source and the fields of `CrawlOptions` that were given, as `ExtractConfig` takes them."""
     found: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     limits: dict[str, int | None] = dict.fromkeys(genres or [])
     if file:
@@ -196,7 +196,7 @@ def extract(
     max_wait: MaxWait = None,
 ) -> None:
     """Land a source's documents and nothing more; a stopped crawl goes on with the same command."""
-    from extract.sources import crawl_options
+    from extract.settings import CrawlOptions
     from extract.sources import extract as extract_source
 
     with _plain_errors():
@@ -206,7 +206,7 @@ def extract(
         )  # fmt: skip
         with screen_progress() as progress:
             extraction = extract_source(
-                config.pop("source"), files.warehouse_path(), options=crawl_options(**config), progress=progress
+                config.pop("source"), files.warehouse_path(), options=CrawlOptions(**config), progress=progress
             )
     label = " (synthetic)" if extraction.dataset.is_synthetic else ""
     table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
