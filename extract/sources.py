@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from extract.crawl import CrawlReport, Refresh, crawl
-from extract.dumps import DumpError, ImportReport, import_dump
+from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import SANDBOX, serve
 from extract.settings import CrawlError, Settings
+from extract.song_files import SongFileError
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -80,7 +81,7 @@ def extract(
         )
     imported = import_or_fetch(source, warehouse_file, progress=progress)
     note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
-    return _extraction(warehouse_file, note)
+    return _extraction(warehouse_file, ". ".join((note, *imported.warnings)))
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:
@@ -101,7 +102,7 @@ def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = i
     if source in PUBLISHED_DUMPS and not Path(source).exists():
         return import_dump(fetch(source, progress=progress), warehouse_file, name=source, progress=progress)
     if not Path(source).exists() and not Path(source).suffix:
-        raise DumpError(
+        raise SongFileError(
             f"{source!r} is neither a file nor a name we know. Names: {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. "
             "Else give the path of a CSV (also .gz), Parquet or JSON-lines file."
         )
