@@ -9,7 +9,7 @@ import gzip
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,7 +103,7 @@ class Scoring(Tally):
         """The columns of the tables."""
         return self.rules.schema
 
-    def __iter__(self) -> Iterator[pa.Table]:
+    def __iter__(self) -> Generator[pa.Table, None, None]:
         """Check and score the songs, batch by batch."""
         with readable(self.name):
             for table in score_batches(self.model, self.rules, self.connection, batch=self.batch):

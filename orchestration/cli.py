@@ -357,9 +357,7 @@ def _print_warnings(warnings: Sequence[str]) -> None:
 @app.command()
 def clean(
     file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
-    output: Annotated[
-        Path, typer.Argument(help="The file of clean tracks to write: .csv (also .gz), .parquet, .jsonl.")
-    ],
+    output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
     ] = None,
@@ -512,7 +510,7 @@ def predict(
             "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, and no --map."
         )
     with _plain_errors():
-        if output not in (None, "-") and engine == "local":
+        if output and output != "-" and engine == "local":
             files.output_format(Path(output))
             files.require_another_file(Path(file), Path(output))
         if model is None:
@@ -560,7 +558,7 @@ def _predict_here(
         found = stack.enter_context(scored_file(fitted, source, mapping=mapping, batch=batch, progress=progress))
         shown = []
         if output is None:
-            songs = iter(found.scoring)
+            songs = found.scoring.__iter__()
             shown = list(islice(songs, 2))  # the second only says whether there are more
             songs.close()  # what was asked of DuckDB ends before its connection does
         elif output == "-":

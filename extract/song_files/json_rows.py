@@ -32,9 +32,9 @@ def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> 
         from json_lines
         """
     )
-    (structure,) = connection.execute(
-        "select json_group_structure(__text) from json_objects where is_object"
-    ).fetchone() or (None,)
+    ((structure,),) = connection.execute(
+        "select json_group_structure(__text::json) from json_objects where is_object"
+    ).fetchall()
     kinds: dict[str, object] = json.loads(structure) if structure else {}
     columns = sorted(kinds)
     check_columns(file.name, columns)

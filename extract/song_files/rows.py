@@ -34,7 +34,7 @@ def check_columns(name: str, columns: Sequence[str]) -> None:
 
 def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one number that the query gives."""
-    (found,) = connection.execute(query).fetchone() or (0,)
+    ((found,),) = connection.execute(query).fetchall()  # to its end: an open result stands in the next query's way
     return int(found)
 
 
