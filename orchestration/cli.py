@@ -174,7 +174,7 @@ def run(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
-    with console.status("Starting Dagster and dbt …"):
+    with _plain_errors(), console.status("Starting Dagster and dbt …"):
         import dagster as dg
 
         from orchestration.definitions import definitions

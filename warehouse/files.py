@@ -41,8 +41,18 @@ class OutputError(ValueError):
 
 
 def warehouse_path() -> Path:
-    """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory."""
-    return Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
+    """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory.
+
+    Raises `WarehouseError` for a path that DuckDB takes, but dbt does not: dbt-duckdb 1.11 puts the name of the file
+    into SQL without doubling its quotation marks, and takes what follows a `?` or `#` for no part of the path.
+    """
+    path = Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
+    if set(path.name) & set("'\"#") or set(str(path.absolute().parent)) & set("?#"):
+        raise WarehouseError(
+            f"WAREHOUSE_PATH is {path}: dbt cannot use a database whose name holds a quotation mark or #, or that lies "
+            "in a folder whose name holds ? or #. Name another file."
+        )
+    return path
 
 
 def published_path() -> Path:

