@@ -14,8 +14,6 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from ml.dataset import Tracks
-from ml.training import fit, save_model
 from orchestration.cli import app
 from tests.conftest import Dbt
 from warehouse import files
@@ -41,11 +39,6 @@ ODD = [
 DECOYS = {"songs[1]": "songs1", "what?": "whatX", "so*gs": "songs"}
 
 runner = CliRunner()
-
-
-@pytest.fixture(scope="module")
-def model_path(tracks: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(fit(tracks, model="prior"), tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
@@ -83,6 +76,7 @@ def written(folder: Path, study_csv: StudyCsv) -> Callable[[str, str], Path]:
     """Write a song file of this name and ending, with a decoy beside it where its name could be a pattern."""
 
     def write(name: str, ending: str) -> Path:
+        assert Path.cwd() == folder
         path = Path(f"{name}.{ending}")
         FORMS[ending](study_csv({"song_name": "right"}, {"song_name": "right"}, name="plain.csv"), path)
         if name in DECOYS:
@@ -162,7 +156,7 @@ def test_an_output_of_another_ending_is_refused_before_any_work(
     """Guards against Parquet under the name of a spreadsheet, and against a refusal after minutes of work."""
     path = written("mine", "csv")
     monkeypatch.setattr("extract.song_files.reading.recognise", lambda *_: pytest.fail("the file was read"))
-    before = sorted(os.listdir())
+    before = sorted(Path().iterdir())
     commands = [["clean", str(path), "--", out]]
     if out != "-":
         commands.append(["predict", str(path), out, "--model", str(model_path)])
@@ -171,7 +165,7 @@ def test_an_output_of_another_ending_is_refused_before_any_work(
         assert result.exit_code == 1, result.output
         assert "unknown ending" in result.stderr
         assert ".parquet" in result.stderr
-    assert sorted(os.listdir()) == before
+    assert sorted(Path().iterdir()) == before
 
 
 def test_the_rejected_listings_are_written_by_their_ending_too(written: Callable[[str, str], Path]) -> None:
