@@ -216,7 +216,8 @@ def connect(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
 
     One thread reads as fast as scoring wants, keeps the order of the songs, and holds few of them at once.
     """
-    config: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": "512MB"}
+    limit = "160MB" if spill else "512MB"  # what is on the disk is read batch by batch
+    config: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": limit}
     connection = duckdb.connect(config=config | ({"temp_directory": str(spill)} if spill else {}))
     connection.execute("set enable_progress_bar = false")  # it is drawn on standard output, among the songs
     connection.execute("set timezone = 'UTC'")  # what moments are written in
