@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from extract.crawl import CrawlReport, crawl
-from extract.dumps import DumpError, ImportReport, import_dump
+from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.http import LOOPBACK
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import SANDBOX, serve
 from extract.settings import CrawlOptions, Settings
+from extract.song_files import SongFileError
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -61,7 +62,7 @@ def extract(
         return _extraction(warehouse_file, f"the dataset {source} was landed before; it is the active one now")
     imported = import_or_fetch(source, warehouse_file, progress=progress)
     note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
-    return _extraction(warehouse_file, note)
+    return _extraction(warehouse_file, ". ".join((note, *imported.warnings)))
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:
@@ -79,14 +80,14 @@ def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: P
 def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> ImportReport:
     """Import the dump at the path `source`, or the published dump of that name, downloaded where it must be.
 
-    Raises `DumpError`, which lists the known names, where `source` is neither.
+    Raises `SongFileError`, which lists the known names, where `source` is neither.
     """
     if Path(source).exists() or (Path(source).suffix and source not in PUBLISHED_DUMPS):
         return import_dump(Path(source), warehouse_file, progress=progress)
     if source in PUBLISHED_DUMPS:
         return import_dump(fetch(source, progress=progress), warehouse_file, name=source, progress=progress)
     landed = ", ".join(_landed(warehouse_file)) or "none yet"
-    raise DumpError(
+    raise SongFileError(
         f"{source!r} is neither a file nor a name that is known here.\n"
         f"Names: auto, {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. Landed datasets: {landed}.\n"
         "Otherwise give the path of a CSV (also .gz), Parquet or JSON-lines file."

@@ -13,6 +13,7 @@ from ml.estimators import BASELINE
 from ml.protocols import find_protocol
 from ml.training import Run, Summary
 from warehouse.features import AUDIO_FEATURES
+from warehouse.files import write_whole
 
 FIGURES = {
     "top_1": "Genre is the first guess",
@@ -33,7 +34,7 @@ def write_card(run: Run, model_path: Path, *, beside: Sequence[Summary] = ()) ->
     `beside` are other runs on the same held-out tracks, such as the baseline and the study's forest, to compare with.
     """
     path = model_path.with_name("card.md")
-    path.write_text(card(run, model_path.stat().st_size, beside=beside), encoding="utf-8")
+    write_whole(path, card(run, model_path.stat().st_size, beside=beside))
     return path
 
 

@@ -22,6 +22,7 @@ from ml.charts import CHARTS, Chart
 from ml.charts.genres import families
 from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
+from warehouse.files import whole_or_not_there, write_whole
 from warehouse.publication import Build, built, shown_model
 
 ASSETS = ("report.css", "report.js")
@@ -101,7 +102,7 @@ def build_report(
     )  # fmt: skip
     _write_assets(output_dir)
     path = output_dir / "index.html"
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     drawn = [entry for entry in entries if not entry["missing"]]
     return ReportResult(
         path,
@@ -320,9 +321,8 @@ def _script_json(content: object) -> str:
 
 def _table(table: pd.DataFrame, key: str, output_dir: Path) -> dict[str, Any]:
     """The table behind a chart: written as CSV, and its first rows for the page."""
-    folder = output_dir / "data"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    with whole_or_not_there(output_dir / "data" / f"{key}.csv") as unfinished:
+        table.to_csv(unfinished, index=False, float_format="%.6g")
     first = table.head(TABLE_ROWS)
     return {
         "columns": list(first.columns),
@@ -362,11 +362,10 @@ def _songs(
 
 def _write_assets(output_dir: Path) -> None:
     folder = output_dir / "assets"
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ASSETS:
         text = resources.files("ml").joinpath("templates", name).read_text(encoding="utf-8")
-        (folder / name).write_text(text, encoding="utf-8")
-    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+        write_whole(folder / name, text)
+    write_whole(folder / "plotly.min.js", get_plotlyjs())
 
 
 def _environment() -> Environment:

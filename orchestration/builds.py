@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.cleaning import CleaningModels
-from warehouse.files import WarehouseError, quoted
+from warehouse.files import WarehouseError, file_to_read
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
@@ -59,7 +59,7 @@ def cleaning_models() -> CleaningModels:
     if models is None:
         command = [
             str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", "--target", "memory", "--no-introspect",
-            "--vars", "{documents_are_parsed: true}", "--select", *(f"+{name}" for name in CLEANING),
+            "--select", *(f"+{name}" for name in CLEANING),
             "--target-path", str(target), "--log-path", str(target), "--output", "json",
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -92,9 +92,9 @@ def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
             continue  # a source
         yield f'create schema if not exists "{node["schema"]}"'
         if node["resource_type"] == "seed":
-            file = quoted(Path(node["root_path"]) / node["original_file_path"])
-            columns = node["config"]["column_types"]
-            yield f"create table {node['relation_name']} as from read_csv({file}, header = true, columns = {columns})"
+            file = file_to_read(Path(node["root_path"]) / node["original_file_path"])
+            options = f"header = true, hive_partitioning = false, columns = {node['config']['column_types']}"
+            yield f"create table {node['relation_name']} as from read_csv({file}, {options})"
         else:
             yield from _statements(nodes, parent)
             kind = "table" if node["config"]["materialized"] == "table" else "view"

@@ -6,6 +6,7 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, redirect_stdout
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from orchestration.screens import (
 from warehouse import files, raw
 
 if TYPE_CHECKING:
-    from ml.scoring import Scoring, Tally
+    from ml.scoring import Tally
     from warehouse.exports import Export
 
 app = typer.Typer(
@@ -130,7 +131,7 @@ def run(
         )  # fmt: skip
         if source == "auto":
             _say_which()
-    with console.status("Starting Dagster and dbt …"):
+    with _plain_errors(), console.status("Starting Dagster and dbt …"):
         import dagster as dg
 
         from ml.summary import summarise
@@ -265,23 +266,31 @@ def import_command(
             file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
         )  # fmt: skip
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    console.print(f"Dataset [bold]{report.dataset}[/] ({report.layout} layout): {verb}. It is the active one now.")
+    name = escape(report.dataset)
+    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
+    _print_warnings(report.warnings)
     if report.problem_rows:
         console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
         for problem in report.problems:
-            console.print(f"  {problem}", highlight=False)
+            console.print(f"  {problem}", highlight=False, markup=False)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    """What the person whose file it is should look at."""
+    for warning in warnings:
+        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def clean(
     file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
-    output: Annotated[Path, typer.Argument(help="The CSV of clean tracks to write.")],
+    output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons (CSV).")
+        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
     ] = None,
     mapping: MappingOption = None,
 ) -> None:
-    """Clean a dump into a CSV, by the same rules, without touching the warehouse."""
+    """Clean a dump into a file, by the same rules, without touching the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
@@ -289,7 +298,9 @@ def clean(
         report = clean_dump(
             file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
         )
-    table = Table("rule", "rows taken", "rows after", title=f"{output} ({report.layout} layout)", title_justify="left")
+    _print_warnings(report.warnings)
+    title = f"{escape(str(output))} ({report.layout} layout)"
+    table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
         table.add_row(rule, f"{taken:,}", f"{after:,}")
     console.print(table)
@@ -302,7 +313,8 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
 
     with _plain_errors(), screen_progress() as progress:
         report = import_or_fetch(name, files.warehouse_path(), progress=progress)
-    console.print(f"Dataset [bold]{report.dataset}[/]: {report.listings:,} listings. It is the active one now.")
+    name = escape(report.dataset)
+    console.print(f"Dataset [bold]{name}[/]: {report.listings:,} listings. It is the active one now.")
 
 
 @app.command()
@@ -375,7 +387,8 @@ def predict(
         ),
     ],
     out: Annotated[
-        str | None, typer.Argument(help="Write .csv, .parquet or .jsonl; - is standard output. On Spark, a new folder.")
+        str | None,
+        typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="OUT, said as an option.")] = None,
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
@@ -385,6 +398,7 @@ def predict(
     engine: Annotated[
         Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
     ] = "local",
+    mapping: MappingOption = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
     from ml.predictions import published_model_path
@@ -392,11 +406,14 @@ def predict(
     if out and output:
         raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
     output = out or output
-    if engine == "spark" and (output in (None, "-") or file == "-" or file_format):
+    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping):
         raise typer.BadParameter(
-            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output."
+            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, and no --map."
         )
     with _plain_errors():
+        if output and output != "-" and engine == "local":
+            files.output_format(Path(output))
+            files.require_another_file(Path(file), Path(output))
         if model is None:
             with files.connect(files.published_path(), read_only=True) as connection:
                 model = published_model_path(connection)
@@ -407,9 +424,9 @@ def predict(
             with console.status("Spark checks and scores the songs …"):
                 tally: Tally = score_songs(spark, model, file, output)
         else:
-            tally = _predict_here(model, file, output, file_format)
+            tally = _predict_here(model, file, output, file_format, _mapping(mapping))
     if output and output != "-":
-        console.print(f"{tally.songs:,} songs scored into {output}")
+        console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
     if tally.problem_rows:
         errors.print(
             f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
@@ -421,32 +438,42 @@ def predict(
             errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _predict_here(model: Path, file: str, output: str | None, file_format: str | None) -> "Scoring":
+def _predict_here(
+    model: Path, file: str, output: str | None, file_format: str | None, mapping: dict[str, str]
+) -> "Tally":
     """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
+    from extract.song_files import contained, standard_input
     from ml.model_file import load
     from ml.predictions import BATCH
-    from ml.scoring import score_songs, standard_input, write_songs
+    from ml.scoring import write_songs
+    from orchestration.songs import scored_file
 
+    is_json = None if file_format is None else file_format == "jsonl"
     with ExitStack() as stack:
         fitted = load(model)
-        path, kind = Path(file), None
-        if file == "-":
-            path, kind = stack.enter_context(standard_input(file_format))
+        source = contained(Path(file)) if file != "-" else (
+            stack.enter_context(standard_input(sys.stdin.buffer, is_json=is_json))
+        )  # fmt: skip
         progress = stack.enter_context(screen_progress())
         batch = BATCH if output else SONGS_SHOWN
-        scoring = score_songs(fitted, path, file_format=kind, batch=batch, progress=progress)
+        found = stack.enter_context(scored_file(fitted, source, mapping=mapping, batch=batch, progress=progress))
         shown = []
         if output is None:
-            shown = list(islice(scoring, 2))  # the second only says whether there are more
+            songs = found.scoring.__iter__()
+            shown = list(islice(songs, 2))  # the second only says whether there are more
+            songs.close()  # what was asked of DuckDB ends before its connection does
         elif output == "-":
-            write_songs(scoring, sys.stdout.buffer, file_format=file_format or ("jsonl" if kind == "jsonl" else "csv"))
+            # As what came in, unless that is a file of its own: Parquet for the screen helps nobody.
+            kind = "jsonl" if is_json or (is_json is None and file == "-" and source.file_format == "json") else "csv"
+            write_songs(found.scoring, sys.stdout.buffer, written_as=files.OutputFormat(kind))
         else:
-            write_songs(scoring, Path(output))
+            write_songs(found.scoring, Path(output))
+    _print_warnings(found.warnings)
     if output is None:
         _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
         if len(shown) > 1:
             console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
-    return scoring
+    return found.scoring
 
 
 def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool) -> None:
@@ -536,7 +563,7 @@ def export_raw() -> None:
 def _print_export(written: "Export", what: str) -> None:
     """The table of what was written: the rows of each `what`."""
     label = " (synthetic)" if written.is_synthetic else ""
-    table = Table(what, "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
+    table = Table(what, "rows", title=escape(f"{written.dataset}{label}: {written.folder}/"), title_justify="left")
     for name, rows in written.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(table)

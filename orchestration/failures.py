@@ -13,15 +13,18 @@ import duckdb
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """What a user can cause, and mend: its message is all that need be read."""
-    from extract.dumps import DumpError
     from extract.fetch import FetchError
     from extract.settings import CrawlError
+    from extract.song_files import SongFileError
     from ml.dataset import ModelError
-    from warehouse.files import WarehouseError
+    from warehouse.files import OutputError, WarehouseError
     from warehouse.raw import UnknownDataset
     from warehouse.spark import SparkUnavailable
 
-    return CrawlError, DumpError, FetchError, SparkUnavailable, UnknownDataset, WarehouseError, ModelError
+    return (
+        CrawlError, FetchError, ModelError, OutputError, SongFileError, SparkUnavailable, UnknownDataset,
+        WarehouseError,
+    )  # fmt: skip
 
 
 def sentence(error: BaseException | None) -> str | None:

@@ -12,6 +12,7 @@ import dagster as dg
 
 from orchestration.assets.extract import TABLES, ExtractConfig
 from orchestration.checks import DOCUMENT_CHECKS
+from warehouse.files import write_whole
 
 INBOX = Path("data/inbox")
 DUMP = "song_genres/dump"
@@ -75,9 +76,9 @@ def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.Sk
             _put_away(path, "done")
         elif run.is_finished:
             moved = _put_away(path, "failed")
-            moved.with_name(moved.name + ".reason.txt").write_text(
+            write_whole(
+                moved.with_name(moved.name + ".reason.txt"),
                 f"{_reason(context.instance, run.run_id)}\nRun {run.run_id}. Mend it and put it back into {INBOX}/.\n",
-                encoding="utf-8",
             )
     if not files:
         yield dg.SkipReason(f"There is no file in {INBOX}/.")

@@ -107,10 +107,9 @@ def write_documentation(page: Path) -> Path:
     if not run.is_successful():
         reason = str(run.get_error()).strip().splitlines()[-1]
         raise files.WarehouseError(f"dbt could not document {file}: {reason}. See {target / 'dbt.log'}.")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_name(page.name + ".unfinished")
-    shutil.copyfile(target / "static_index.html", unfinished)
-    return unfinished.replace(page)
+    with files.whole_or_not_there(page) as unfinished:
+        shutil.copyfile(target / "static_index.html", unfinished)
+    return page
 
 
 def prepare_manifest() -> None:

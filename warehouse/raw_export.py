@@ -5,20 +5,18 @@ Belongs here: which tables and rows, how the files lie, and that they appear who
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import duckdb
 
-from warehouse.exports import UNFINISHED, Export
-from warehouse.files import WarehouseError, quoted
+from warehouse.exports import Export
+from warehouse.files import WarehouseError, file_to_write, folder_whole_or_not_there, quoted
 from warehouse.progress import Progress, ignore
 
 TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
 """The raw tables that the dbt project reads."""
 
 BY_GENRE = ("artists", "tracks")
-REPLACED = ".replaced"
 MEMORY_LIMIT = "500MB"  # DuckDB's
 ROW_GROUP = 10_000  # rows; a track's document has 1.6 kB, and a row group is made in memory
 
@@ -51,23 +49,13 @@ def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress:
         raise WarehouseError(
             f"{folder} is no export of raw documents, and would be replaced. Name another folder with RAW_EXPORT_PATH."
         )
-    unfinished, replaced = (folder.with_name(folder.name + suffix) for suffix in (UNFINISHED, REPLACED))
-    for left_behind in (unfinished, replaced):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows = {}
-    try:
+    with folder_whole_or_not_there(folder) as unfinished:
         for done, table in enumerate(TABLES):
             progress("export", done, len(TABLES))
             rows[table] = _copy(connection, table, dataset, unfinished / table)
         progress("export", len(TABLES), len(TABLES))
-        if folder.exists():
-            folder.replace(replaced)
-        unfinished.replace(folder)
-    finally:
-        for left_behind in (unfinished, replaced):
-            shutil.rmtree(left_behind, ignore_errors=True)
     return Export(folder, dataset, is_synthetic, rows)
 
 
@@ -90,7 +78,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, folde
     rows = 0
     for place, where in _parts(connection, table, dataset):
         (folder / place).mkdir(parents=True)
-        target = quoted(folder / place / "documents.parquet")
+        target = file_to_write(folder / place / "documents.parquet")
         copied = connection.execute(
             f"copy (select {', '.join(selected)} from raw.{table} where dataset = {quoted(dataset)}{where}) "
             f"to {target} (format parquet, compression zstd, row_group_size {ROW_GROUP})"

@@ -3,13 +3,9 @@
     (which of the two is meant?). A value of an unexpected shape is its text where text is asked for, else NULL.
 
     `fields`: keys read as text. `lists`: keys read as a list of objects, each with the fields to read.
-
-    With the variable `documents_are_parsed` (`song-genres clean`, which writes no JSON) the struct is taken from a second
-    column, `<payload>_parsed`, where it is not NULL.
 -#}
 {% macro parse_json_object(payload, fields, lists={}) %}
-    {%- set parsed = adapter.dispatch('parse_json_object')(payload, fields, lists) -%}
-    {{ return('coalesce(' ~ payload ~ '_parsed, ' ~ parsed ~ ')' if var('documents_are_parsed', false) else parsed) }}
+    {{ return(adapter.dispatch('parse_json_object')(payload, fields, lists)) }}
 {% endmacro %}
 
 {% macro duckdb__parse_json_object(payload, fields, lists) -%}

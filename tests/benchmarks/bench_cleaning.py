@@ -20,11 +20,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from extract.dumps import RANGES_FILE
 from tests.benchmarks.measuring import BIN, ROOT, RUNS, Usage, dbt, gib, median, run, spread
 from tests.dbt_project.pandas_cleaning import assert_same, clean_like_the_study
 from tests.dbt_project.study_listing import make_listing, study_frame
 from warehouse import raw
+from warehouse.features import RANGES_FILE
 
 LISTINGS = int(os.environ.get("CLEANING_LISTINGS", "916668"))
 THREADS = 2

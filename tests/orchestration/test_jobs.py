@@ -136,6 +136,17 @@ def test_a_dump_in_the_inbox_is_imported_once_and_put_away(inbox: Inbox, songs_c
     assert len(inbox.files) == 2
 
 
+def test_a_dump_of_an_odd_name_is_the_one_that_is_imported(inbox: Inbox, songs_csv: Path) -> None:
+    """Guards against the rows of the dump beside it, and against names that Dagster's tags or moves change."""
+    header, *rows = songs_csv.read_text(encoding="utf-8").splitlines(keepends=True)
+    names = ["songs[1]", "songs1", "what?", 'Bob\'s "50%" & $HOME', "~", "été 夜"]
+    for count, name in enumerate(names, start=1):
+        (inbox.folder / f"{name}.csv").write_text(header + "".join(rows[:count]), encoding="utf-8")
+    assert [inbox.tick() for _ in range(3)] == [0, 6, 0]
+    assert landed() == sorted((name, count) for count, name in enumerate(names, start=1))
+    assert inbox.files == {f"done/{name}.csv" for name in names}
+
+
 def test_a_dump_that_cannot_be_read_lies_beside_its_reason_and_may_come_back_mended(
     inbox: Inbox, songs_csv: Path
 ) -> None:
