@@ -1,4 +1,4 @@
-{%- set features = (audio_features() | list) + ['popularity'] -%}
+{%- set features = track_numbers() | list -%}
 
 -- All pairs in one scan; popularity and time_signature count where both are known.
 with correlated as (
