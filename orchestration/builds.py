@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from extract.cleaning import CleaningModels
-from warehouse.files import WarehouseError, quoted
+from warehouse.files import WarehouseError
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
@@ -141,12 +141,8 @@ def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
         node = nodes.get(parent)
         if node is None:
             continue  # a source
-        yield f'create schema if not exists "{node["schema"]}"'
-        if node["resource_type"] == "seed":
-            file = quoted(Path(node["root_path"]) / node["original_file_path"])
-            columns = node["config"]["column_types"]
-            yield f"create table {node['relation_name']} as from read_csv({file}, header = true, columns = {columns})"
-        else:
-            yield from _statements(nodes, parent)
+        yield from _statements(nodes, parent)
+        if node["config"]["materialized"] != "ephemeral":  # which stands in the SQL of those that read it
+            yield f'create schema if not exists "{node["schema"]}"'
             kind = "table" if node["config"]["materialized"] == "table" else "view"
             yield f"create {kind} {node['relation_name']} as {node['compiled_code']}"

@@ -39,7 +39,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- set left = {'test': 0, 'model': 0} -%}
-    {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done -%}
+    {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done and node.config.materialized != 'ephemeral' -%}
         {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
     {%- endfor -%}
     {%- set problems = (wrong[:5] | join(', ') | replace("'", '')) ~ (' and ' ~ (wrong | length - 5) ~ ' more' if wrong | length > 5) -%}

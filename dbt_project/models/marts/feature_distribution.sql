@@ -7,7 +7,7 @@ ranges as (
         feature,
         bins_from,
         bins_to - bins_from as span
-    from {{ ref('audio_feature_ranges') }}
+    from {{ ref('int_feature_bins') }}
 ),
 
 -- Rounded first: 0.29 * 100 is 28.999999999999996.
