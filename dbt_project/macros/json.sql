@@ -1,8 +1,9 @@
 {#-
-    A JSON object as a struct of text, or NULL where the text is no JSON or a key that we read stands in it twice
-    (which of the two is meant?). A value of an unexpected shape is its text where text is asked for, else NULL.
+    A JSON object as a struct of text. NULL where the text is not JSON, or where a key that we read occurs twice, since
+    nobody can say which of the two is meant. Where text is wanted and the value is an object or a list, its JSON text is
+    given; where a list is wanted and the value is none, NULL.
 
-    `fields`: keys read as text. `lists`: keys read as a list of objects, each with the fields to read.
+    `fields`: the keys to read as text. `lists`: the keys to read as lists of objects, each with the fields to read.
 
     With the variable `documents_are_parsed` (`song-genres clean`, which writes no JSON) the struct is taken from a second
     column, `<payload>_parsed`, where it is not NULL.
@@ -22,8 +23,9 @@
     {%- endfor -%}
     {%- set twice = [] -%}
     {%- for field in shape -%}{%- do twice.append('"' ~ field ~ '",(.*,)?"' ~ field ~ '"') -%}{%- endfor -%}
-    {#- One regular expression over the keys, written as JSON, in which a quotation mark inside a key is escaped: a third of
-        the time of counting the distinct ones (DuckDB 2.0). Each `try` stands directly around what can fail. -#}
+    {#- A key that occurs twice is found by one regular expression over the list of keys as JSON, where a quotation mark inside
+        a key is escaped. That takes a third of the time of counting distinct keys (DuckDB 2.0). Each `try` stands directly
+        around what can fail. -#}
     case
         when not regexp_matches(cast(to_json(try(json_keys({{ payload }}))) as varchar), '[[,]({{ twice | join("|") }})')
             then try(from_json({{ payload }}, '{{ tojson(shape) }}'))
@@ -31,7 +33,7 @@
 {%- endmacro %}
 
 
-{#- Text as a number of the given type, or NULL where it is none: 4.0 is the whole number 4, 4.5 is none. -#}
+{#- Text as a number of the given type, or NULL where it is not one: 4.0 is the whole number 4, 4.5 is not a whole number. -#}
 {% macro to_number(text, type) -%}
     {%- set number = adapter.dispatch('to_double')(text) -%}
     {%- if type == 'double' -%}
@@ -42,13 +44,13 @@
 {%- endmacro %}
 
 
-{#- DuckDB reads 1_000 as a number; JSON and CSV do not. -#}
+{#- DuckDB would read 1_000 as a number, which it is not in JSON and CSV. -#}
 {% macro duckdb__to_double(text) -%}
     try_cast(case when not contains({{ text }}, '_') then {{ text }} end as double)
 {%- endmacro %}
 
 
-{#- A number as a sentence shows it: 9.5, 0.0, 1e-05, 1e+16, inf, nan. `type`: double, or else a whole number. -#}
+{#- A number as the reason of a rejection shows it: 9.5, 0.0, 1e-05, 1e+16, inf, nan. -#}
 {% macro number_as_text(number, type) %}
     {{- return(adapter.dispatch('double_as_text')(number) if type == 'double' else number) -}}
 {% endmacro %}
@@ -56,7 +58,7 @@
 {% macro duckdb__double_as_text(number) -%}{{ number }}{%- endmacro %}
 
 
-{#- Text where a number belongs, as the clause of a sentence that names column and text; NULL where there is nothing to say. -#}
+{#- What is wrong with text where a number belongs, as a clause that names the column and the text; NULL where nothing is. -#}
 {% macro not_a_number(name, text, type) -%}
     case
         when {{ text }} is not null and {{ to_number(text, type) }} is null

@@ -1,8 +1,8 @@
 {#-
-    Spark's from_json takes what follows a document, and single quotes, and gives a struct for what is no JSON. So the
-    document is read as the first of two elements of a list, as text: then the second was found where the document ends.
-    An object is read from that text; any other JSON is an object without keys, as it is for DuckDB. The lambdas give a
-    name to what was read, so that it is read once.
+    Spark's from_json is less strict than DuckDB's: it ignores what follows a document, accepts single quotes, and gives a
+    struct for text that is not JSON. So the document is read as text, as the first of two elements of a list: if the
+    second element is found, the document ends where it should. An object is then read from that text; any other JSON is
+    an object without keys, as it is for DuckDB. The lambdas give names to what was read, so that it is read only once.
 -#}
 {% macro spark__parse_json_object(payload, fields, lists) -%}
     {%- set keys = fields + (lists | list) -%}
@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 
-{#- Half of a character that JSON writes as two escapes, such as \ud83d alone: no text, which DuckDB refuses. -#}
+{#- Half of a character that JSON writes as two escapes, such as \ud83d alone. It is not text, and DuckDB refuses it. -#}
 {% macro has_lone_surrogate(payload) -%}
     (
         contains({{ payload }}, r'\u')
@@ -65,7 +65,7 @@
 {%- endmacro %}
 
 
-{#- Java writes other exponents, and begins with them at 0.001 and 10,000,000. Its digits are the shortest, as DuckDB's. -#}
+{#- Java writes exponents differently, and uses them below 0.001 and from 10,000,000. Its digits are the shortest, like DuckDB's. -#}
 {% macro spark__double_as_text(number) -%}
     case
         when isnan({{ number }}) then 'nan'

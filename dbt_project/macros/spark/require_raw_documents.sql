@@ -3,14 +3,14 @@
 {% endmacro %}
 
 
-{#- attach_raw_documents has just made it. -#}
+{#- Always, since attach_raw_documents has just made it. -#}
 {% macro spark__relation_exists(relation) %}{{ return(true) }}{% endmacro %}
 
 
 {#-
-    On Spark the raw tables are the Parquet files of `song-genres export-raw`, with the columns that the sources name. They
-    hold the genre themselves, as it is; the folders' names are for people, so the files are looked for, not the folders
-    read. A folder that is missing is an empty table.
+    On Spark the raw tables are the Parquet files of `song-genres export-raw`, with the columns that the sources name. The
+    files hold the genre as it is, while the folders' names are for people: so Spark looks for files in all folders, and
+    takes no column from a folder's name. A missing folder is an empty table.
 -#}
 {% macro spark__attach_raw_documents() %}
     {% do run_query('create schema if not exists raw') %}
@@ -27,7 +27,7 @@
 {% endmacro %}
 
 
-{#- Absolute, since Spark takes a table's relative path for one below its database. -#}
+{#- An absolute path, since Spark takes a table's relative path to lie below its database's folder. -#}
 {% macro raw_export_path() %}
     {% set path = env_var('RAW_EXPORT_PATH', '') or 'data/raw' %}
     {% if path[0] != '/' and '://' not in path %}
