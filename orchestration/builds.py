@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.cleaning import CleaningModels
-from warehouse.files import WarehouseError, file_to_read
+from warehouse.files import WarehouseError
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
@@ -90,12 +90,8 @@ def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
         node = nodes.get(parent)
         if node is None:
             continue  # a source
-        yield f'create schema if not exists "{node["schema"]}"'
-        if node["resource_type"] == "seed":
-            file = file_to_read(Path(node["root_path"]) / node["original_file_path"])
-            options = f"header = true, hive_partitioning = false, columns = {node['config']['column_types']}"
-            yield f"create table {node['relation_name']} as from read_csv({file}, {options})"
-        else:
-            yield from _statements(nodes, parent)
+        yield from _statements(nodes, parent)
+        if node["config"]["materialized"] != "ephemeral":  # which stands in the SQL of those that read it
+            yield f'create schema if not exists "{node["schema"]}"'
             kind = "table" if node["config"]["materialized"] == "table" else "view"
             yield f"create {kind} {node['relation_name']} as {node['compiled_code']}"

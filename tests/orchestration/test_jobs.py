@@ -180,8 +180,7 @@ def test_what_is_below_landed_documents_follows_by_itself_where_that_is_switched
     graph = definitions.resolve_asset_graph()
     raw = {key for key in graph.executable_asset_keys if key.path[0] == "raw"}
     asked = {key for key in graph.executable_asset_keys if after.get_num_requested(key)}
-    seeds = {dg.AssetKey(["intermediate", name]) for name in ("audio_feature_ranges", "cleaning_rules")}
-    assert asked == graph.executable_asset_keys - raw - seeds
+    assert asked == graph.executable_asset_keys - raw
     tests_of_raw = {key for key in graph.asset_check_keys if key.asset_key in raw and key.name != "documents_parse"}
     assert tests_of_raw <= {result.key for result in after.results if result.true_subset.size}
     again = dg.evaluate_automation_conditions(definitions, instance, ALL, cursor=after.cursor)
