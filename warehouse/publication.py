@@ -7,6 +7,7 @@ rules on rows, which are dbt tests.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -96,14 +97,17 @@ class Publication:
 
 
 def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
-    """What the marts hold, or None where dbt has built none."""
-    try:
-        found = connection.execute("select dataset, is_synthetic from marts.cleaning_audit limit 1").fetchone()
-        if found is None:
-            return None
-        digest = tracks_digest(connection)
-    except duckdb.CatalogException:
+    """What the marts hold, or None where dbt has built none.
+
+    Raises `duckdb.CatalogException` where some marts are there and others not: a build that was cut short.
+    """
+    found = None
+    for mart in ("cleaning_audit", "clean_tracks"):  # the first has rows even where no track is clean
+        with suppress(duckdb.CatalogException):
+            found = found or connection.execute(f"select dataset, is_synthetic from marts.{mart} limit 1").fetchone()
+    if found is None:
         return None
+    digest = tracks_digest(connection)
     try:
         (began_at,) = connection.execute("select began_at from intermediate.last_build").fetchone() or (None,)
     except duckdb.CatalogException:

@@ -23,7 +23,8 @@ from ml.dataset import ModelError, Tracks
 from ml.model_file import FORMAT, Model, load, predict_probabilities, save
 from ml.predictions import first_genres, predict_tracks, record_predictions
 from ml.scoring import Tally, write_songs
-from ml.training import create_ml_tables, fit, save_model
+from ml.tables import create_ml_tables
+from ml.training import fit, save_model
 from orchestration.cli import app
 from orchestration.songs import scored_file
 from warehouse.features import AUDIO_FEATURES
@@ -113,15 +114,15 @@ def test_every_track_has_ranks_in_falling_probability(
 ) -> None:
     """Guards against tracks lost between batches, ranks in the wrong order, and flags on the wrong track."""
     create_ml_tables(connection)
-    held_out = np.arange(len(tracks.frame)) % 3 == 0
+    parts = np.where(np.arange(len(tracks.frame)) % 3 == 0, "held_out", "train")
     for batch in (7, 1000):
-        predictions = predict_tracks(model, tracks.frame, held_out, progress=lambda *_: None, batch=batch)
+        predictions = predict_tracks(model, tracks.frame, parts, progress=lambda *_: None, batch=batch)
         assert record_predictions(connection, predictions) == len(tracks.frame) * 3
     rows = connection.execute("select * from ml.genre_predictions").df()
     assert len(rows) == len(tracks.frame) * 3
     assert set(rows["run_id"]) == {model.run_id}
-    flags = rows[rows["rank"] == 1].set_index("spotify_track_id")["held_out"]
-    assert flags[tracks.frame["spotify_track_id"]].tolist() == held_out.tolist()
+    flags = rows[rows["rank"] == 1].set_index("spotify_track_id")["part"]
+    assert flags[tracks.frame["spotify_track_id"]].tolist() == parts.tolist()
     ranked = rows.sort_values(["spotify_track_id", "rank"]).groupby("spotify_track_id")
     assert ranked["rank"].agg(list).map(lambda ranks: ranks == [1, 2, 3]).all()
     assert ranked["probability"].agg(lambda falling: falling.is_monotonic_decreasing).all()
@@ -136,10 +137,10 @@ def test_predictions_that_fail_leave_the_old_ones(
 ) -> None:
     """Guards against a table that is half of one run and half of another."""
     create_ml_tables(connection)
-    held_out = np.zeros(len(tracks.frame), dtype=bool)
+    parts = np.full(len(tracks.frame), "train")
 
     def predictions() -> Iterator[pa.Table]:
-        return predict_tracks(model, tracks.frame, held_out, progress=lambda *_: None, batch=50)
+        return predict_tracks(model, tracks.frame, parts, progress=lambda *_: None, batch=50)
 
     def broken() -> Iterator[pa.Table]:
         yield next(predictions())
