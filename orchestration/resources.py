@@ -2,21 +2,20 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
-from packaging.version import Version
 
 from orchestration.builds import ROOT, newest_source
 from warehouse import files
 from warehouse.publication import Publication, publish
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
+DBT = Path(sys.executable).with_name("dbt")
 
 
 class Warehouse(dg.ConfigurableResource):
@@ -61,24 +60,9 @@ def point_dbt_at(file: Path) -> None:
         os.environ["WAREHOUSE_PATH"] = str(file.absolute())
 
 
-class Dbt(DbtCliResource):
-    """dagster-dbt's command line without two things that it does before each command, and that take 5 s.
-
-    They are starting dbt to ask for its version, and making an adapter to look at rows while dbt runs, which DuckDB
-    would not allow.
-    """
-
-    @property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]  # noqa: ARG002
-        return None
-
-
 def dbt_resource() -> DbtCliResource:
     """The command line of dbt: that of this environment, whether or not it is active, run in the project's root."""
-    return Dbt(project_dir=str(ROOT), profiles_dir=str(ROOT), dbt_executable=str(Path(sys.executable).with_name("dbt")))
+    return DbtCliResource(project_dir=str(ROOT), profiles_dir=str(ROOT), dbt_executable=str(DBT))
 
 
 def dbt_target() -> Path:
@@ -101,12 +85,9 @@ def write_documentation(page: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     # With a manifest at hand dbt need not compile the models, which takes as long as all the rest.
     shutil.copyfile(dbt_project.manifest_path, target / "manifest.json")
-    run = dbt_resource().cli(
-        ["docs", "generate", "--static", "--no-compile", "--quiet"], target_path=target, raise_on_error=False
-    ).wait()  # fmt: skip
-    if not run.is_successful():
-        reason = str(run.get_error()).strip().splitlines()[-1]
-        raise files.WarehouseError(f"dbt could not document {file}: {reason}. See {target / 'dbt.log'}.")
+    problem = _problem_of_dbt("docs", "generate", "--static", "--no-compile", target=target)
+    if problem:
+        raise files.WarehouseError(f"dbt could not document {file}: {problem}. See {target / 'dbt.log'}.")
     with files.whole_or_not_there(page) as unfinished:
         shutil.copyfile(target / "static_index.html", unfinished)
     return page
@@ -115,8 +96,28 @@ def write_documentation(page: Path) -> Path:
 def prepare_manifest() -> None:
     """Parse the dbt project where its manifest is missing or older than the files it was made from.
 
-    A fresh clone has none, and `dagster dev` should open there without another command.
+    A fresh clone has none, and `dagster dev` should open there without another command. Raises `WarehouseError` where
+    dbt cannot parse it.
     """
     manifest = dbt_project.manifest_path
     if not manifest.exists() or manifest.stat().st_mtime < newest_source():
-        dbt_resource().cli(["parse", "--quiet"], target_path=ROOT / "target").wait()
+        problem = _problem_of_dbt("parse", target=manifest.parent)
+        if problem:
+            raise files.WarehouseError(f"dbt could not parse the project: {problem}. Try `dbt parse`.")
+
+
+def _problem_of_dbt(*command: str, target: Path) -> str | None:
+    """Run a dbt command that makes no asset, in the project's root; returns the last line of its errors, if it failed.
+
+    Without dagster-dbt, whose command line asks dbt for its version and makes an adapter first, which takes 5 s.
+    """
+    places = {"DBT_PROJECT_DIR": ROOT, "DBT_PROFILES_DIR": ROOT, "DBT_TARGET_PATH": target, "DBT_LOG_PATH": target}
+    environment = os.environ | {name: str(place) for name, place in places.items()}
+    done = subprocess.run(
+        [str(DBT), "--quiet", "--no-use-colors", *command],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return None
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return said[-1] if said else f"exit code {done.returncode}"
