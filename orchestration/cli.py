@@ -4,6 +4,7 @@ Belongs here: arguments, progress on the screen, and what is printed at the end.
 Dagster, dbt and scikit-learn take seconds to import, so each command imports what it needs.
 """
 
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -40,6 +41,14 @@ app = typer.Typer(
 )
 SUSPENDED = 75
 """The exit code of a crawl that stopped in good order: sysexits' EX_TEMPFAIL, try again later."""
+
+
+@app.callback()
+def prepare_screen() -> None:
+    """Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal in Latin-1 or ASCII lacks letters that titles have
+            stream.reconfigure(errors="replace")
 
 
 def _plain_errors() -> AbstractContextManager[None]:
@@ -141,7 +150,8 @@ def run(
     started = time.perf_counter()
     # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
     log = Path("logs/run.log")
-    log.parent.mkdir(exist_ok=True)
+    with _plain_errors():
+        log.parent.mkdir(exist_ok=True)
     with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
         job = definitions(progress).resolve_job_def("everything")
         with dg.DagsterInstance.from_config(str(ROOT)) as instance:
@@ -320,7 +330,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
 @app.command()
 def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed.")]) -> None:
     """Make a landed dataset the active one: the next run builds from it."""
-    with _plain_errors(), files.connect(files.warehouse_path()) as connection:
+    with _plain_errors(), files.connect(files.warehouse_path(), create=False) as connection:
         raw.use(connection, name)
     console.print(f"[bold]{name}[/] is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
 

@@ -7,6 +7,7 @@ raise them write. Dagster and scikit-learn are imported where they are needed: t
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -41,6 +42,13 @@ def sentence(error: BaseException | None) -> str | None:
         return (
             f"The disk is full ({error}). What was landed and published before is as it was. Free some space, then run "
             "the same again."
+        )
+    refused = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+    if refused or (isinstance(error, duckdb.IOException) and "Permission denied" in str(error)):
+        where = Path(str(getattr(error, "filename", None) or "")).absolute() if refused else "the database"
+        return (
+            f"There is no permission to use {where} ({error}). Change who may read and write there, or work in another "
+            "folder."
         )
     return sentence(error.__cause__)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.assets.extract import TABLES, ExtractConfig
+from orchestration.assets.extract import ExtractConfig
 from orchestration.checks import DOCUMENT_CHECKS
 from warehouse.files import write_whole
+from warehouse.raw import READ_BY_DBT
 
 INBOX = Path("data/inbox")
 DUMP = "song_genres/dump"
@@ -29,7 +30,7 @@ extract = dg.define_asset_job(
 transform = dg.define_asset_job(
     "transform",
     dg.AssetSelection.groups("staging", "intermediate", "marts")
-    | (dg.AssetSelection.checks_for_assets(*(["raw", table] for table in TABLES)) - _look_landed),
+    | (dg.AssetSelection.checks_for_assets(*(["raw", table] for table in READ_BY_DBT)) - _look_landed),
     description="Clean the active dataset, and test it: `dbt build`.",
 )
 train = dg.define_asset_job(

@@ -13,6 +13,7 @@ from dagster_dbt import DbtCliResource, DbtProject
 from orchestration.builds import ROOT, newest_source
 from warehouse import files
 from warehouse.publication import Publication, publish
+from warehouse.raw import raw_tables
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
 DBT = Path(sys.executable).with_name("dbt")
@@ -79,6 +80,9 @@ def write_documentation(page: Path) -> Path:
     file = files.warehouse_path()
     if not file.exists():
         raise files.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
+    with files.connect(file, read_only=True) as connection:
+        if not raw_tables(connection):
+            raise files.WarehouseError(f"Nothing was landed in {file.absolute()} yet. Land something: make run.")
     point_dbt_at(file)
     prepare_manifest()
     target = dbt_target()
@@ -87,7 +91,7 @@ def write_documentation(page: Path) -> Path:
     shutil.copyfile(dbt_project.manifest_path, target / "manifest.json")
     problem = _problem_of_dbt("docs", "generate", "--static", "--no-compile", target=target)
     if problem:
-        raise files.WarehouseError(f"dbt could not document {file}: {problem}. See {target / 'dbt.log'}.")
+        raise files.WarehouseError(f"dbt could not document {file.absolute()}: {problem}. See {target / 'dbt.log'}.")
     with files.whole_or_not_there(page) as unfinished:
         shutil.copyfile(target / "static_index.html", unfinished)
     return page

@@ -125,7 +125,7 @@ def output_format(path: Path) -> OutputFormat:
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return found
     raise OutputError(
-        f"{path}: unknown ending, so nothing was written. Known for writing: {', '.join(OUTPUT_FORMATS)}."
+        f"{path.absolute()}: unknown ending, so nothing was written. Known for writing: {', '.join(OUTPUT_FORMATS)}."
     )
 
 
@@ -133,7 +133,8 @@ def require_another_file(source: Path, output: Path) -> None:
     """Raise `OutputError` where `output` is the file `source` itself, also by a symbolic or a hard link."""
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(
-            f"{output} is the file that is read, and would be overwritten. It is as it was. Name another output."
+            f"{output.absolute()} is the file that is read, and would be overwritten. It is as it was. Name "
+            "another output."
         )
 
 
@@ -204,19 +205,22 @@ def _is_lock_conflict(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "could not set lock" in str(error).lower()
 
 
-def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECONDS) -> duckdb.DuckDBPyConnection:
-    """Open the database at `path`, in UTC, and create it (with its folder) unless `read_only`.
+def connect(
+    path: Path, *, read_only: bool = False, create: bool = True, wait: float = LOCK_WAIT_SECONDS
+) -> duckdb.DuckDBPyConnection:
+    """Open the database at `path`, in UTC; where there is none, create it, unless `read_only` or told not to.
 
     DuckDB lets one process write a file, and then no other may read it. So hold the connection as briefly as
     possible: fetch first, connect only to write. Waits up to `wait` seconds for another process to let go.
 
-    Raises `WarehouseMissing` (reading a file that is not there), `WarehouseLocked`, or `WarehouseError` for a file that
-    is no database.
+    Raises `WarehouseMissing` (a file that is not there, and was not to be created), `WarehouseLocked`, or
+    `WarehouseError` for a file that is no database.
     """
-    if read_only and not path.exists():
-        raise WarehouseMissing(f"There is no database at {path}. Make one with `make run`.")
-    with _told_as_unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if (read_only or not create) and not path.exists():
+        raise WarehouseMissing(f"There is no database at {path.absolute()}. Make one with `make run`.")
+    if not read_only:
+        with _told_as_unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
     attempts = Retrying(
         retry=retry_if_exception(_is_lock_conflict),
         stop=stop_after_delay(wait),
@@ -229,14 +233,20 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
             duckdb.connect, str(path.absolute()), read_only=read_only, config={} if read_only else config
         )
     except duckdb.IOException as error:
+        if "Permission denied" in str(error):
+            raise WarehouseError(
+                f"{path.absolute()} cannot be opened: there is no permission. Change who may read and write it, or "
+                "name another file with WAREHOUSE_PATH or PUBLISHED_PATH."
+            ) from error
         if not _is_lock_conflict(error):
             raise WarehouseError(
-                f"{path} cannot be opened as a DuckDB database. Move it away, or name another file with WAREHOUSE_PATH "
-                f"or PUBLISHED_PATH. DuckDB says: {error}"
+                f"{path.absolute()} cannot be opened as a DuckDB database. Move it away, or name another file with "
+                f"WAREHOUSE_PATH or PUBLISHED_PATH. DuckDB says: {error}"
             ) from error
         raise WarehouseLocked(
-            f"{path} is in use by another process, and still was after {wait:.0f} s. Wait for the other run to end, or "
-            f"close the program that has it open (readers should open {published_path()}). DuckDB says: {error}"
+            f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
+            f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
+            f"DuckDB says: {error}"
         ) from error
     connection.execute("set timezone = 'UTC'")
     return connection

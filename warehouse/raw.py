@@ -73,6 +73,9 @@ DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
 LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_at"}
 """The tables that the marts are made from, and the column that says when a row was landed."""
 
+READ_BY_DBT = ("datasets", *LANDED_AT)
+"""The tables that the dbt project reads."""
+
 _COMMENTS = {
     "datasets": "One row per catalogue. Exactly one is active: staging reads that one alone.",
     "artists": "One row per artist document and search hit: the artist as found under the genre that was asked for.",

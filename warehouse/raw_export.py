@@ -12,9 +12,7 @@ import duckdb
 from warehouse.exports import Export
 from warehouse.files import WarehouseError, file_to_write, folder_whole_or_not_there, quoted
 from warehouse.progress import Progress, ignore
-
-TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
-"""The raw tables that the dbt project reads."""
+from warehouse.raw import READ_BY_DBT, raw_tables
 
 BY_GENRE = ("artists", "tracks")
 MEMORY_LIMIT = "500MB"  # DuckDB's
@@ -45,25 +43,24 @@ def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress:
         raise WarehouseError(
             "There are no raw documents to export. Land some with `make run` or `song-genres import FILE`."
         )
-    if folder.exists() and {path.name for path in folder.iterdir()} - set(TABLES):
+    if folder.exists() and {path.name for path in folder.iterdir()} - set(READ_BY_DBT):
         raise WarehouseError(
             f"{folder} is no export of raw documents, and would be replaced. Name another folder with RAW_EXPORT_PATH."
         )
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows = {}
     with folder_whole_or_not_there(folder) as unfinished:
-        for done, table in enumerate(TABLES):
-            progress("export", done, len(TABLES))
+        for done, table in enumerate(READ_BY_DBT):
+            progress("export", done, len(READ_BY_DBT))
             rows[table] = _copy(connection, table, dataset, unfinished / table)
-        progress("export", len(TABLES), len(TABLES))
+        progress("export", len(READ_BY_DBT), len(READ_BY_DBT))
     return Export(folder, dataset, is_synthetic, rows)
 
 
 def _active_dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, bool]:
-    try:
+    found = None
+    if raw_tables(connection):
         found = connection.execute("select dataset, is_synthetic from raw.datasets where is_active").fetchone()
-    except duckdb.CatalogException:
-        found = None
     return found or (None, False)
 
 

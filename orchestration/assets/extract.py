@@ -12,7 +12,7 @@ from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import preview
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
-from warehouse.raw_export import TABLES
+from warehouse.raw import READ_BY_DBT
 
 _DEFAULTS = CrawlOptions()
 
@@ -52,7 +52,7 @@ class ExtractConfig(dg.Config):
 
 
 @dg.multi_asset(
-    specs=[dg.AssetSpec(["raw", table], group_name="extract", kinds={"duckdb"}) for table in TABLES],
+    specs=[dg.AssetSpec(["raw", table], group_name="extract", kinds={"duckdb"}) for table in READ_BY_DBT],
     check_specs=DOCUMENT_CHECKS,
 )
 def raw_documents(
@@ -62,7 +62,7 @@ def raw_documents(
     with told_in_a_sentence():
         extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
         with warehouse.connect(read_only=True) as connection:
-            shown = {table: preview(connection, "raw", table) for table in TABLES}
+            shown = {table: preview(connection, "raw", table) for table in READ_BY_DBT}
             checks = list(check_documents(connection, extraction.dataset.name))
     cost: dict[str, dg.MetadataValue] = {}
     if extraction.report:
@@ -74,7 +74,7 @@ def raw_documents(
             "unusable_answers": dg.MetadataValue.int(extraction.report.unusable),
             "listings_by_genre": dg.MetadataValue.json(dict(extraction.report.listings)),
         }
-    for table in TABLES:
+    for table in READ_BY_DBT:
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={
