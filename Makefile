@@ -51,8 +51,13 @@ $(BIN)/.installed-spark: $(BIN)/.installed requirements-spark.lock
 
 install-spark: $(BIN)/.installed-spark  ## Add dbt's target spark (requirements-spark.lock; needs Java 17 or 21)
 
+# INPUT reaches the shell through the environment, never as text of a command, and as it was typed: a name may hold
+# quotes, spaces and dollar signs. `override` and `value` keep make from taking a $ in it for a variable of its own.
+override INPUT := $(value INPUT)
+export INPUT
+
 run: install  ## The main job; INPUT=file.csv for your own dump, INPUT=tidytuesday for a published one
-	@$(BIN)/song-genres run $(if $(INPUT),--input '$(INPUT)')
+	@$(BIN)/song-genres run $${INPUT:+--input="$$INPUT"}
 
 dev: install  ## Dagster's web interface
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev

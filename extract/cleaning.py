@@ -1,27 +1,31 @@
-"""A dump to its clean tracks, as one CSV, past the warehouse.
+"""A song file to its clean tracks as one file, past the warehouse.
 
-Belongs here: the way from file to file, in a DuckDB of its own that keeps little in memory. Not here: the rules, which
-stand in the dbt project alone and are handed in as SQL; the reading of dumps (dumps.py).
+Belongs here: the way from file to file, in a database of its own that is gone afterwards. Not here: the rules, which
+stand in the dbt project alone and are handed in as SQL; the reading of the file (song_files); its documents (dumps.py).
 """
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
-from extract.dumps import StagedDump, require_usable, stage_dump, view_as_parsed_documents
-from warehouse import raw
-from warehouse.exports import FIRST_RULE_OF_THE_STUDY, copy_to, study_columns
+from extract.dumps import documents
+from extract.song_files import CLEAN, contained, read, require_usable
+from warehouse import files, raw
+from warehouse.exports import FIRST_RULE_OF_THE_STUDY, copy_query, study_columns
+from warehouse.files import output_format, require_another_file, whole_or_not_there
 from warehouse.progress import Progress, ignore
+
+DATABASE = "memory"
+"""The name of the database that the models are compiled for: dbt's target of that name."""
 
 MEMORY_LIMIT = "270MB"  # DuckDB's; what does not fit waits on the disk, beside the output
 
 
 @dataclass(frozen=True)
 class CleaningModels:
-    """The dbt project's cleaning in SQL, compiled for a database named memory and for documents that are parsed.
+    """The dbt project's cleaning in SQL, compiled for a database named `DATABASE`.
 
     `statements` make what the three queries read from schema `raw`, in this order.
     """
@@ -34,10 +38,14 @@ class CleaningModels:
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """What a cleaning did: the layout of the dump, and each rule with the rows it took and left, in order."""
+    """What a cleaning did: the layout of the file, and each rule with the rows it took and left, in order.
+
+    `warnings` are sentences on the file as a whole.
+    """
 
     layout: str
     audit: Sequence[tuple[str, int, int]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def clean(self) -> int:
@@ -54,48 +62,47 @@ def clean_dump(
     mapping: Mapping[str, str] | None = None,
     progress: Progress = ignore,
 ) -> CleaningReport:
-    """Write the clean tracks of the dump at `path` to `output`, the study's 18 columns in download order.
+    """Write the clean tracks of the song file at `path` to `output`, the study's 18 columns in download order.
 
-    They are what importing the dump, `dbt build` and `warehouse.exports.export` would give, and so are the rejected
-    listings with their reasons, written to `rejected` if that is given (a reason quotes 4.50 as it stands in the file,
-    where a JSON document says 4.5). Both are CSV and appear whole or not at all.
+    The file is read and landed as an import does it, in a database of its own, and the dbt project's compiled SQL is
+    run over that: so the tracks are what importing the file, `dbt build` and `warehouse.exports.export` would give, and
+    so are the rejected listings with their reasons, written to `rejected` if that is given. Each file is written as its
+    ending says (`warehouse.files.OUTPUT_FORMATS`), whole or not at all.
 
-    Raises `DumpError` as `extract.dumps.import_dump` does.
+    Raises `SongFileError` as `extract.dumps.import_dump` does, and `OutputError`, before any work, for an output that
+    cannot be written or is the file that is read.
     """
     stage = f"cleaning {path.name}"
     progress(stage, 0, 3)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=".song-genres-", dir=output.parent) as spill,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}) as connection,
-    ):
-        dump = stage_dump(connection, path, mapping or {})
+    container = contained(path)
+    outputs = [output, *([rejected] if rejected else [])]
+    for target in outputs:
+        output_format(target)
+        require_another_file(path, target)
+    if rejected and rejected.absolute() == output.absolute():
+        raise files.OutputError(f"{output} is named both for the clean tracks and for the rejected. Name two files.")
+    with ExitStack() as stack:
+        unfinished = [stack.enter_context(whole_or_not_there(target)) for target in outputs]
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".song-genres-", dir=output.parent))
+        connection = stack.enter_context(files.connect(Path(folder) / f"{DATABASE}.duckdb"))
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        file = read(connection, container, CLEAN, mapping)
         progress(stage, 1, 3)
-        _present(connection, dump)
+        raw.land(connection, raw.Dataset("", ""), documents(connection, file))
         for statement in models.statements:
             connection.execute(statement)
         audit = connection.execute(
             f"select rule, rows_removed, rows_after from ({models.cleaning_audit}) order by step"
         ).fetchall()
         unusable = sum(taken for _, taken, _ in audit[: [rule for rule, *_ in audit].index(FIRST_RULE_OF_THE_STUDY)])
-        if unusable * 2 > dump.listings:
-            require_usable(connection, dump)
+        if unusable * 2 > file.rows:
+            require_usable(connection, file)
         progress(stage, 2, 3)
         clean = f"select {study_columns()} from ({models.clean_tracks}) order by listing_id"
-        copy_to(connection, clean, output)
+        copy_query(connection, clean, unfinished[0], output_format(output))
         if rejected:
             columns = "listing_id, spotify_track_id, song_name, artist_name, genre, rule, reason"
-            rejected.parent.mkdir(parents=True, exist_ok=True)
-            copy_to(connection, f"select {columns} from ({models.rejected_listings}) order by listing_id", rejected)
+            listings = f"select {columns} from ({models.rejected_listings}) order by listing_id"
+            copy_query(connection, listings, unfinished[1], output_format(rejected))
     progress(stage, 3, 3)
-    return CleaningReport(dump.layout.name, audit)
-
-
-def _present(connection: duckdb.DuckDBPyConnection, dump: StagedDump) -> None:
-    """The dump in schema raw, as if it had been landed and were the active dataset."""
-    raw.create_raw_tables(connection)
-    connection.execute("drop table raw.tracks")
-    connection.execute("drop table raw.audio_features")
-    connection.execute("alter table raw.popularity add column payload_parsed struct(popularity varchar)")
-    connection.execute("insert into raw.datasets values (?, ?, false, true, null, ?)", ["", "", raw.now()])
-    view_as_parsed_documents(connection, dump, dataset="")
+    return CleaningReport(file.layout.name, audit, file.warnings)

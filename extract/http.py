@@ -1,28 +1,30 @@
 """HTTP as the crawl does it: the one place that decides about waiting, trying again and giving up.
 
-Belongs here: pace, retries, budgets, what an answer's status means, and a record of every request. Not here: what is
-asked (spotify.py, reccobeats.py) and what becomes of the answers (crawl.py).
+Belongs here: pace, retries, budgets, what an answer's status means, and a record of every attempt. Not here: how an
+answer is read (answers.py), what is asked (spotify.py, reccobeats.py) and what becomes of the answers (crawl/).
+
+A *question* is what the crawl wants to know; an *attempt* is one HTTP exchange about it. A question that is answered
+at once costs one attempt; all further attempts are retries.
 """
 
-import itertools
-import json
 import logging
 import math
-import re
+import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from extract.settings import CrawlError, Settings
+from extract.answers import read_error, retry_after
+from extract.settings import CrawlError, CrawlOptions
 from warehouse import raw
 from warehouse.progress import Progress, ignore
 
@@ -30,12 +32,11 @@ _log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 60.0
 QUOTA_WINDOW = 24 * 3600.0  # Spotify's quota is counted over about a day
-_LONGEST_RETRY_AFTER = 366 * 24 * 3600.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Suspended(CrawlError):
-    """Asking on is no use for now. `resume_at` is in UTC, None where nobody can tell."""
+    """There is no point in asking further for now. `resume_at` is in UTC, or None where it is not known."""
 
     def __init__(self, reason: str, resume_at: datetime | None = None) -> None:
         super().__init__(reason)
@@ -44,7 +45,7 @@ class Suspended(CrawlError):
 
 
 class Refused(CrawlError):
-    """A final answer of 4xx. `is_json`: it is written as the service writes, and not as, say, a proxy does."""
+    """A final answer of 3xx or 4xx. `is_json` tells the service's own errors from, say, a proxy's page."""
 
     def __init__(self, status: int, endpoint: str, request: str, message: str, body: str, is_json: bool) -> None:
         super().__init__(f"{request} was refused with {status}: {message}")
@@ -58,15 +59,20 @@ class Refused(CrawlError):
     @property
     def is_about_the_question(self) -> bool:
         """Whether another question may well be answered."""
-        return self.is_json and self.status in (400, 404, 413, 414)
+        return self.is_json and self.status in (400, 404, 410, 413, 414)
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the service says that there is no such thing: the one asked for, or the whole endpoint."""
+        return self.status in (404, 410)
 
 
 class Unusable(CrawlError):
-    """Every answer to a request was a success by its status, and useless by its content."""
+    """Each attempt was answered with success, and with a content that cannot be used."""
 
 
 class _Transient(Exception):
-    """An attempt that failed, and of which the next may be better off."""
+    """An attempt that failed where the next one may succeed."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None, kind: str = "failure") -> None:
         super().__init__(reason)
@@ -75,76 +81,24 @@ class _Transient(Exception):
         self.kind = kind  # failure | throttled | unusable
 
 
-class Element(NamedTuple):
-    """One element of a JSON array: what it means, and how its source wrote it."""
+@dataclass
+class Question:
+    """A question, and its answer once there is one.
 
-    value: Any
-    text: str
-
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
-
-
-def array_elements(text: str, *path: str) -> list[Element]:
-    """The elements of the array that stands at `path` in the JSON object `text`.
-
-    Raises `ValueError` where `text` is no JSON, or has no array there.
-    """
-    try:
-        json.loads(text)
-    except RecursionError as error:
-        raise ValueError("JSON nested too deeply") from error
-
-    def skip_space(position: int) -> int:
-        found = _SPACE.match(text, position)
-        assert found is not None
-        return found.end()
-
-    def enter(position: int, bracket: str) -> int:
-        if text[position] != bracket:
-            raise ValueError(f"the answer has no array {'.'.join(path)}")
-        return skip_space(position + 1)
-
-    position = skip_space(0)
-    for name in path:
-        position = enter(position, "{")
-        while text[position] != "}":
-            key, position = _DECODER.raw_decode(text, position)
-            position = skip_space(skip_space(position) + 1)  # past the colon
-            if key == name:
-                break
-            _, position = _DECODER.raw_decode(text, position)
-            position = skip_space(position)
-            if text[position] == ",":
-                position = skip_space(position + 1)
-        else:
-            raise ValueError(f"the answer has no array {'.'.join(path)}")
-    position = enter(position, "[")
-    elements = []
-    while text[position] != "]":
-        value, end = _DECODER.raw_decode(text, position)
-        elements.append(Element(value, text[position:end]))
-        position = skip_space(end)
-        if text[position] == ",":
-            position = skip_space(position + 1)
-    return elements
-
-
-@dataclass(frozen=True)
-class Call:
-    """What is about to be asked: the endpoint's name in raw.requests, and how to read a good answer's text.
-
-    `read` raises `ValueError` for an answer that cannot be used. A secret answer is never kept.
+    `endpoint` is its name in raw.requests. `read` turns the text of a good answer into `answer`, and raises
+    `ValueError` for a text that cannot be used. A secret answer is never kept. `attempts` counts the HTTP exchanges so
+    far; a question that is sent again goes on counting.
     """
 
     endpoint: str
     read: Callable[[str], Any]
     is_secret: bool = False
+    attempts: int = 0
+    answer: Any = None
 
 
 class Budget:
-    """How many requests a run may send, over all services; None is any number."""
+    """How many requests (attempts, as a service counts them) a run may send to all services; None: any number."""
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
@@ -157,19 +111,22 @@ class Budget:
 
 
 class Policy:
-    """The manners towards one service: its pace, its retries, and when to stop asking.
+    """How one service is treated: the pace, the retries, and when to stop asking.
 
-    `service` names it to people, `source` in the raw tables. `ages` are the seconds since each request that an earlier
-    run sent within the window. Requests and useless answers are recorded as rows for `raw.land`.
+    `service` is its name for people, `source` its name in the raw tables. At most `options.requests_per_window`
+    requests are sent in any window; where that is None, `requests_per_window`, which is what the service is known to
+    take. `ages` are the seconds since each request that an earlier run sent within the window. `requests` and
+    `unusable` are rows for `raw.land`: one for each attempt, and one for each answer that cannot be used.
     """
 
     def __init__(
         self,
         service: str,
         source: str,
-        settings: Settings,
+        options: CrawlOptions,
         budget: Budget,
         *,
+        requests_per_window: int | None = None,
         progress: Progress = ignore,
         ages: Iterable[float] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -179,7 +136,8 @@ class Policy:
         self.source = source
         self.requests: list[dict[str, Any]] = []
         self.unusable: list[dict[str, Any]] = []
-        self._settings = settings
+        self._options = options
+        self._pace = options.requests_per_window or requests_per_window
         self._budget = budget
         self._progress = progress
         self._clock = clock
@@ -187,49 +145,45 @@ class Policy:
         # When each of the last requests was ANSWERED: so no two that are N apart can reach the server within the
         # window, however long either travelled.
         moments = sorted(clock() - age for age in ages)
-        self._answered: deque[float] = deque(moments, maxlen=settings.requests_per_window)
-        self._jitter = wait_random_exponential(multiplier=settings.backoff_seconds, max=LONGEST_BACKOFF)
+        self._answered: deque[float] = deque(moments, maxlen=self._pace or 1)
+        self._jitter = wait_random_exponential(multiplier=options.backoff_seconds, max=LONGEST_BACKOFF)
         self._waited = 0.0  # since the last request
         self._suspended: Suspended | None = None
 
     def suspend(self, reason: str, seconds: float | None = None) -> Suspended:
-        """An exception to raise: nothing more is asked of this service in this run. `seconds` is until it may be."""
+        """An exception to raise; this run asks the service nothing more. It may be asked again in `seconds`."""
         resume_at = None if seconds is None else raw.now() + timedelta(seconds=seconds)
         self._suspended = Suspended(reason, resume_at)
         return self._suspended
 
-    def send(
-        self, request: Callable[[], requests.Response], call: Call, described: str
-    ) -> tuple[requests.Response, Any]:
-        """Send a request until it is answered well; returns the response and what `call.read` made of it.
+    def send(self, request: Callable[[], requests.Response], question: Question, described: str) -> requests.Response:
+        """Send a request until it is answered well; the question then has its answer.
 
-        Raises `Suspended`, `Refused` or `Unusable`.
+        Raises `Suspended`, `Refused`, `Unusable`, or another `CrawlError` where nothing can be sent at all.
         """
-        attempts = itertools.count(1)
         retrying = Retrying(
             retry=retry_if_exception_type(_Transient),
             wait=self._pause,
             stop=self._is_hopeless,
             sleep=partial(self._sleep, f"waiting for {self.service}"),
-            before_sleep=partial(self._say, call.endpoint),
-            retry_error_callback=partial(self._give_up, call.endpoint),
+            before_sleep=partial(self._say, question.endpoint),
+            retry_error_callback=partial(self._give_up, question.endpoint),
         )
-        answer: tuple[requests.Response, Any] = retrying(
-            lambda: self._exchange(request, call, described, attempt=next(attempts))
-        )
-        return answer
+        response: requests.Response = retrying(self._attempt, request, question, described)
+        return response
 
-    def _exchange(
-        self, request: Callable[[], requests.Response], call: Call, described: str, attempt: int
-    ) -> tuple[requests.Response, Any]:
+    def _attempt(
+        self, request: Callable[[], requests.Response], question: Question, described: str
+    ) -> requests.Response:
         if self._suspended:
             raise self._suspended
         if self._budget.is_spent:
             raise self.suspend(f"the request budget of {self._budget.limit:,} is spent", seconds=0)
         self._keep_pace()
         self._budget.spent += 1
+        question.attempts += 1
         record: dict[str, Any] = {
-            "source": self.source, "endpoint": call.endpoint, "request": described, "attempts": attempt,
+            "source": self.source, "endpoint": question.endpoint, "request": described, "attempts": question.attempts,
             "waited_seconds": self._waited, "requested_at": raw.now(), "elapsed_seconds": 0.0,
         }  # fmt: skip
         self._waited = 0.0
@@ -237,72 +191,82 @@ class Policy:
         started = self._clock()
         try:
             response = request()
-        except (
-            requests.Timeout,
-            requests.ConnectionError,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ) as error:
-            raise _Transient(f"does not answer ({_cause(error)})") from error
-        except requests.RequestException as error:
-            raise CrawlError(f"{described} cannot be asked of {self.service}: {error}") from error
+        except OSError as error:  # all that requests raises is an OSError, and some is nothing more special
+            raise self._no_answer(error, described) from error
         finally:
             ended = self._clock()
             self._answered.append(ended)
             record["elapsed_seconds"] = ended - started
         record["status"] = response.status_code
         if response.status_code >= 300:
-            raise self._failure(response, call, described)
+            raise self._failure(response, question, described)
         try:
-            return response, call.read(response.content.decode("utf-8-sig"))
+            question.answer = question.read(response.content.decode("utf-8-sig"))
         except ValueError as error:
             reason = f"not UTF-8: {error}" if isinstance(error, UnicodeDecodeError) else str(error)
             self.unusable.append(
-                {"source": self.source, "endpoint": call.endpoint, "request": described, "reason": reason,
-                 "payload": None if call.is_secret else response.content.decode("utf-8", "replace")}
+                {"source": self.source, "endpoint": question.endpoint, "request": described, "reason": reason,
+                 "payload": None if question.is_secret else response.content.decode("utf-8", "replace")}
             )  # fmt: skip
             raise _Transient(f"sends what cannot be used ({reason})", kind="unusable") from error
+        return response
 
-    def _failure(self, response: requests.Response, call: Call, described: str) -> Exception:
+    def _no_answer(self, error: OSError, described: str) -> Exception:
+        if _is_distrust(error):
+            sent = getattr(error, "request", None)
+            host = urlsplit(sent.url).netloc if sent is not None else self.service
+            return CrawlError(
+                f"{self.service} cannot be asked: the certificate at {host} is not trusted ({_cause(error)}).\n"
+                "Where a proxy or a server of your own signs with its own authority, name that: "
+                "export REQUESTS_CA_BUNDLE=/path/to/authority.pem\n"
+                "Otherwise the address is wrong: look at SPOTIFY_ACCOUNTS_ADDRESS, SPOTIFY_API_ADDRESS, "
+                "RECCOBEATS_ADDRESS and HTTPS_PROXY."
+            )
+        if isinstance(error, _TRANSIENT):
+            return _Transient(f"does not answer ({_cause(error)})")
+        hint = "" if isinstance(error, requests.RequestException) else " Look at REQUESTS_CA_BUNDLE."
+        return CrawlError(f"{described} cannot be asked of {self.service}: {error}{hint}")
+
+    def _failure(self, response: requests.Response, question: Question, described: str) -> Exception:
         status = response.status_code
         body = response.content.decode("utf-8", "replace")
-        message, reason, is_json = _read_error(body)
+        message, reason, is_json = read_error(body)
         if status == 429:
-            seconds = _retry_after(response)
+            seconds = retry_after(response)
             if reason == "QUOTA_EXCEEDED":
                 return self.suspend(f"{self.service}'s quota is used up", QUOTA_WINDOW if seconds is None else seconds)
             return _Transient("asks for fewer requests (429)", retry_after=seconds, kind="throttled")
         if status >= 500 or status == 408:
-            return _Transient(f"answers {status}", retry_after=_retry_after(response))
-        if call.is_secret:
+            return _Transient(f"answers {status}", retry_after=retry_after(response))
+        if question.is_secret:
             body = ""
-        return Refused(status, call.endpoint, described, message, body, is_json)
+        return Refused(status, question.endpoint, described, message, body, is_json)
 
     def _keep_pace(self) -> None:
-        if len(self._answered) == self._settings.requests_per_window:
-            free_at = self._answered[0] + self._settings.window_seconds
+        if len(self._answered) == self._pace:
+            free_at = self._answered[0] + self._options.window_seconds
             if (seconds := free_at - self._clock()) > 0:
                 self._sleep("keeping to the rate limit", seconds)
 
     def _pause(self, state: RetryCallState) -> float:
-        """How long to wait: what the service asked for, and full jitter, so that it is not stormed at one moment."""
+        """Seconds to wait: what the service asked for, plus jitter, so that clients do not all return at one moment."""
         failure = _outcome(state)
         jitter = float(self._jitter(state))
         return jitter if failure.retry_after is None else failure.retry_after + min(jitter, 1.0)
 
     def _is_hopeless(self, state: RetryCallState) -> bool:
-        # Being throttled is no failure: it is waited for as long as the waiting is not too long in all.
-        is_worn_out = state.attempt_number >= self._settings.max_attempts and _outcome(state).kind != "throttled"
-        return is_worn_out or state.idle_for + state.upcoming_sleep > self._settings.max_wait
+        # Being throttled is no failure: it is borne as often as it comes, until the waits add up to too much.
+        is_worn_out = state.attempt_number >= self._options.max_attempts and _outcome(state).kind != "throttled"
+        return is_worn_out or state.idle_for + state.upcoming_sleep > self._options.max_wait
 
     def _give_up(self, endpoint: str, state: RetryCallState) -> Any:
         failure = _outcome(state)
         told = f"{self.service} {failure.reason} on {endpoint}"
-        if failure.kind == "unusable" and state.attempt_number >= self._settings.max_attempts:
+        if failure.kind == "unusable" and state.attempt_number >= self._options.max_attempts:
             raise Unusable(f"{told}, {state.attempt_number} times") from failure
-        if state.idle_for + state.upcoming_sleep > self._settings.max_wait:
+        if state.idle_for + state.upcoming_sleep > self._options.max_wait:
             seconds = failure.retry_after if failure.retry_after is not None else state.upcoming_sleep
-            allowed = _in_words(self._settings.max_wait)
+            allowed = _in_words(self._options.max_wait)
             told = f"{told}; it would be a wait of {_in_words(state.idle_for + seconds)}, and {allowed} are allowed"
             raise self.suspend(told, seconds) from failure
         raise self.suspend(f"{told}, {state.attempt_number} times") from failure
@@ -326,26 +290,66 @@ class Policy:
 
 
 class Session(requests.Session):
-    """A requests session that sends under a policy. Set `call` before each request; `answer` is what was read."""
+    """A requests session whose requests are sent under a policy, each as an attempt at the question being asked."""
 
-    def __init__(self, policy: Policy, address: str, call: Call | None = None) -> None:
+    def __init__(self, policy: Policy) -> None:
         super().__init__()
         self.headers["User-Agent"] = "song-genres"
-        self.policy = policy
-        self.call = call
-        self.answer: Any = None
-        # A proxy for the outside world cannot reach this machine's own servers.
-        self.trust_env = urlsplit(address).hostname not in _LOOPBACK
+        self._policy = policy
+        self._question: Question | None = None
         # Else requests would look for the host in ~/.netrc and put that password in the place of our token.
         self.auth = lambda prepared: prepared
 
+    @contextmanager
+    def asking(self, question: Question) -> Iterator[Question]:
+        """Within the block, what is sent (by us or by spotipy) asks this question, and the answer goes into it."""
+        self._question = question
+        try:
+            yield question
+        finally:
+            self._question = None
+
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
-        """Send a request under the policy."""
-        assert self.call is not None, "set `call` first"
+        """Send a request under the policy; only within `asking`."""
+        assert self._question is not None, "requests are sent within `asking`"
         described = _describe(str(method), str(url), options.get("params"))
-        send = partial(super().request, method, url, *args, **options)
-        response, self.answer = self.policy.send(send, self.call, described)
-        return response
+        return self._policy.send(partial(super().request, method, url, *args, **options), self._question, described)
+
+    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
+        """The environment's proxy and certificates; no proxy for this machine's own servers, which it cannot reach."""
+        merged = super().merge_environment_settings(url, *settings)
+        return {**merged, "proxies": {}} if urlsplit(str(url)).hostname in LOOPBACK else merged
+
+
+_TRANSIENT = (
+    requests.Timeout,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def _is_distrust(error: BaseException) -> bool:
+    """Whether no trusted connection was made, to a server or to a proxy: no retry would change that."""
+    causes = list(_causes(error))
+    is_broken_off = any(isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError | TimeoutError)
+                        for each in causes)  # fmt: skip
+    is_tls = any(isinstance(each, ssl.SSLError | requests.exceptions.SSLError) for each in causes)
+    return is_tls and not is_broken_off
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it was made from; requests and urllib3 keep some of them as arguments alone."""
+    waiting, seen = [error], set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            made_from = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+            waiting += [cause for cause in made_from if isinstance(cause, BaseException)]
 
 
 def _describe(method: str, url: str, parameters: Any) -> str:
@@ -366,36 +370,6 @@ def _cause(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return f"{type(error).__name__}: {error}"
-
-
-def _read_error(body: str) -> tuple[str, str | None, bool]:
-    """Message, reason and whether it is a JSON object, from an error's body in any of the shapes that are about."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        return " ".join(body.split())[:300] or "no reason given", None, False
-    error = document.get("error")
-    if isinstance(error, dict):
-        return str(error.get("message") or "no reason given"), error.get("reason"), True
-    return str(document.get("error_description") or error or "no reason given"), None, True
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Retry-After in seconds from now, given as seconds or as a date; None where it is absent or makes no sense."""
-    text = response.headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            # Measured by the server's own clock, where it tells it.
-            date = response.headers.get("Date")
-            present = parsedate_to_datetime(date) if date else datetime.now(UTC)
-            seconds = (parsedate_to_datetime(text) - present).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def _in_words(seconds: float) -> str:

@@ -6,8 +6,9 @@ Belongs here: its questions, and the Spotify id that each answer is about. Not h
 from collections.abc import Sequence
 from typing import Any
 
-from extract.http import Call, Element, Policy, Refused, Session, array_elements
-from extract.settings import CrawlError, Settings
+from extract.answers import Element, array_elements
+from extract.http import Policy, Question, Refused, Session
+from extract.settings import CrawlError, CrawlOptions, Settings
 
 BATCH = 40
 
@@ -18,10 +19,10 @@ class ReccoBeats:
     Answers come in any order; tracks that ReccoBeats does not know are left out.
     """
 
-    def __init__(self, settings: Settings, policy: Policy) -> None:
+    def __init__(self, settings: Settings, options: CrawlOptions, policy: Policy) -> None:
         self._address = settings.reccobeats_address.rstrip("/")
-        self._timeout = settings.timeout
-        self._session = Session(policy, settings.reccobeats_address)
+        self._timeout = options.timeout
+        self._session = Session(policy)
 
     def close(self) -> None:
         """Close the connections."""
@@ -36,14 +37,15 @@ class ReccoBeats:
         return self._ask("track", track_ids)
 
     def _ask(self, endpoint: str, track_ids: Sequence[str]) -> list[Element]:
-        self._session.call = Call(endpoint, _content)
+        ids = {"ids": ",".join(track_ids)}
         try:
-            self._session.get(f"{self._address}/{endpoint}", params={"ids": ",".join(track_ids)}, timeout=self._timeout)
+            with self._session.asking(Question(endpoint, _content)) as question:
+                self._session.get(f"{self._address}/{endpoint}", params=ids, timeout=self._timeout)
         except Refused as refusal:
             if refusal.is_about_the_question:
                 raise
             raise CrawlError(f"ReccoBeats refuses the crawl: {refusal}. The same command goes on later.") from refusal
-        elements: list[Element] = self._session.answer
+        elements: list[Element] = question.answer
         return elements
 
 

@@ -1,19 +1,26 @@
-"""What a crawl is told: addresses, credentials, pace and limits.
+"""What a crawl is told: what is asked for (`CrawlOptions`), and of whom, with which credentials (`Settings`).
 
-Belongs here: the settings, their defaults and where they come from. Not here: what is done with them.
+Belongs here: both forms, their defaults (which stand nowhere else), and where they come from. Not here: what is done
+with them.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from warehouse.features import study_genres
 from warehouse.raw import Dataset
 
 MOST_HITS = 1_000
 """Spotify's search gives no more results for one query, in any tier."""
+
+REFRESHES = ("", "popularity", "all")
+
+_LEAST = {
+    "hits_per_genre": 1, "requests_per_window": 1, "window_seconds": 0, "max_wait": 0, "max_attempts": 1,
+    "backoff_seconds": 0, "requests_per_batch": 1, "request_budget": 0,
+}  # fmt: skip
 
 
 class CrawlError(RuntimeError):
@@ -25,13 +32,84 @@ class CredentialsError(CrawlError):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where to ask, as whom, how fast and how much.
+class CrawlOptions:
+    """What a crawl is to ask for, how fast and how much. Raises `CrawlError` for a value that makes no sense.
 
-    At most `requests_per_window` requests are sent in any rolling `window_seconds`. No wait is longer than `max_wait`
-    seconds: the crawl is suspended instead, as it is when `request_budget` requests have been sent. `backoff_seconds`
-    is the most that the first retry waits, and each later one may wait twice as long as the one before. `timeout` is
-    in seconds. A batch is written once `requests_per_batch` requests were made for it.
+    Parameters
+    ----------
+    genres
+        Genres, each with its own limit of search hits (1 to 1,000) or None; a list of names is accepted as well.
+        Empty: the study's 132.
+    hits_per_genre
+        The limit of a genre that has none of its own.
+    refresh
+        `popularity` or `all`: ask for it again, and land the answers as new rows. Empty: only what is missing.
+    market
+        The country (ISO 3166) whose catalogue is asked for.
+    requests_per_window
+        At most so many requests are sent in any `window_seconds`. None: what the source is known to take.
+    request_budget
+        The crawl is suspended once it has sent so many requests, retries included. None: no such limit.
+    max_wait
+        Seconds. Rather than wait longer than this for one answer, the crawl is suspended.
+    max_attempts
+        How often one question is sent before the crawl gives up on it; being throttled does not count.
+    backoff_seconds
+        The longest wait before the first retry; it doubles with each further retry.
+    timeout
+        Seconds without a byte from the server after which an attempt has failed.
+    requests_per_batch
+        A batch is landed once so many requests have been sent for it.
+
+    """
+
+    genres: Mapping[str, int | None] = field(default_factory=dict)
+    hits_per_genre: int = MOST_HITS
+    refresh: str = ""
+    market: str = "US"
+    requests_per_window: int | None = None
+    window_seconds: float = 30.0
+    request_budget: int | None = None
+    max_wait: float = 900.0
+    max_attempts: int = 8
+    backoff_seconds: float = 1.0
+    timeout: float = 30.0
+    requests_per_batch: int = 100
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.genres, Mapping):
+            object.__setattr__(self, "genres", dict.fromkeys(self.genres))
+        if self.refresh not in REFRESHES:
+            raise CrawlError(f"refresh is {self.refresh!r}; give popularity or all, or leave it out.")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise CrawlError(f"{name} is {value}; the least that makes sense is {least}.")
+        if self.timeout <= 0:
+            raise CrawlError(f"timeout is {self.timeout}; give seconds, more than 0.")
+
+    def genre_limits(self) -> dict[str, int]:
+        """For each genre, in order, how many search hits to take, at most 1,000.
+
+        Raises `CrawlError` for a name that no search can hold.
+        """
+        limits = {}
+        for name, limit in (self.genres or dict.fromkeys(study_genres())).items():
+            genre = " ".join(name.split())
+            if not genre or '"' in genre:
+                raise CrawlError(f"{name!r} cannot be a genre: give a name without quotation marks, such as Techno.")
+            if limit is not None and limit < 1:
+                raise CrawlError(f"The limit of {genre} is {limit}; give at least 1, or leave the genre out.")
+            limits[genre] = min(limit or self.hits_per_genre, MOST_HITS)
+        return limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whom to ask, and as whom: addresses, credentials, and the dataset that the answers belong to.
+
+    `requests_per_window` is the most that the service takes in 30 seconds (None: any number); `CrawlOptions` may say
+    otherwise. Raises `CredentialsError` where the credentials are empty.
     """
 
     client_id: str = field(repr=False)
@@ -40,16 +118,7 @@ class Settings:
     accounts_address: str = "https://accounts.spotify.com"
     api_address: str = "https://api.spotify.com/v1"
     reccobeats_address: str = "https://api.reccobeats.com/v1"
-    market: str = "US"
-    hits_per_genre: int = MOST_HITS
-    requests_per_window: int = 150
-    window_seconds: float = 30.0
-    max_wait: float = 900.0
-    max_attempts: int = 8
-    backoff_seconds: float = 1.0
-    timeout: float = 30.0
-    request_budget: int | None = None
-    requests_per_batch: int = 100
+    requests_per_window: int | None = 150
 
     def __post_init__(self) -> None:
         if not (self.client_id and self.client_secret):
@@ -57,19 +126,10 @@ class Settings:
                 "Spotify wants credentials: set SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET to those of your app "
                 "(https://developer.spotify.com/dashboard). Without an app, use the sandbox, or a dump that you have."
             )
-        for name, least in {
-            "hits_per_genre": 1, "requests_per_window": 1, "window_seconds": 0, "max_wait": 0, "max_attempts": 1,
-            "backoff_seconds": 0, "requests_per_batch": 1, "request_budget": 0,
-        }.items():  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise CrawlError(f"{name} is {value}; the least that makes sense is {least}.")
-        if self.timeout <= 0:
-            raise CrawlError(f"timeout is {self.timeout}; give seconds, more than 0.")
 
     @classmethod
-    def from_environment(cls, **changes: Any) -> "Settings":
-        """The defaults with SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET, and `changes` over them.
+    def from_environment(cls) -> "Settings":
+        """Settings from SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.
 
         SPOTIFY_ACCOUNTS_ADDRESS, SPOTIFY_API_ADDRESS and RECCOBEATS_ADDRESS name other servers, such as a sandbox.
         Raises `CredentialsError` where the credentials are not set.
@@ -80,38 +140,15 @@ class Settings:
             "reccobeats_address": "RECCOBEATS_ADDRESS",
         }
         addresses = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
-        credentials = {
-            "client_id": os.environ.get("SPOTIFY_CLIENT_ID", "").strip(),
-            "client_secret": os.environ.get("SPOTIFY_CLIENT_SECRET", "").strip(),
-        }
-        return cls(**{**credentials, **addresses, **changes})
-
-
-def genre_limits(
-    genres: Sequence[str] | Mapping[str, int | None] | None, hits_per_genre: int = MOST_HITS
-) -> dict[str, int]:
-    """For each genre, in order, how many search hits to take: its own limit, else `hits_per_genre`, at most 1,000.
-
-    `genres` None stands for the study's 132. Raises `CrawlError` for a name that no search could hold.
-    """
-    if genres is None:
-        genres = study_genres()
-    wanted = genres if isinstance(genres, Mapping) else dict.fromkeys(genres)
-    limits = {}
-    for name, limit in wanted.items():
-        genre = " ".join(name.split())
-        if not genre or '"' in genre:
-            raise CrawlError(f"{name!r} cannot be a genre: give a name without quotation marks, such as Techno.")
-        if limit is not None and limit < 1:
-            raise CrawlError(f"The limit of {genre} is {limit}; give at least 1, or leave the genre out.")
-        limits[genre] = min(limit or hits_per_genre, MOST_HITS)
-    if not limits:
-        raise CrawlError("There is no genre to crawl: name at least one.")
-    return limits
+        settings = cls(
+            client_id=os.environ.get("SPOTIFY_CLIENT_ID", "").strip(),
+            client_secret=os.environ.get("SPOTIFY_CLIENT_SECRET", "").strip(),
+        )
+        return replace(settings, **addresses)  # type: ignore[arg-type]
 
 
 def read_genres(path: Path) -> dict[str, int | None]:
-    """Genres from a file: one a line, with a limit of hits after a comma if wanted; `#` begins a comment.
+    """Genres from a file: one per line, with an optional limit of hits after a comma; `#` begins a comment.
 
     Raises `CrawlError`, which names the line.
     """
@@ -127,4 +164,6 @@ def read_genres(path: Path) -> dict[str, int | None]:
         if limit.strip() and not limit.strip().isdigit():
             raise CrawlError(f"{path}, line {number}: {limit.strip()!r} is no limit; write such as `Techno, 200`.")
         found[genre.strip()] = int(limit) if limit.strip() else None
+    if not found:
+        raise CrawlError(f"{path} names no genre: write one per line, such as `Techno` or `Techno, 200`.")
     return found

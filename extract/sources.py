@@ -1,20 +1,20 @@
-"""What a source's name means: the sandbox, Spotify, the path of a dump, or a published dump's name.
+"""What a source's name means: the sandbox, Spotify, the path of a dump, a published dump, or a landed dataset.
 
-Belongs here: the choice, and what it landed. Not here: how each is read (crawl.py, dumps.py, fetch.py).
+Belongs here: the choice, and what it landed. Not here: how each is read (crawl/, dumps.py, fetch.py).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from extract.crawl import CrawlReport, Refresh, crawl
-from extract.dumps import DumpError, ImportReport, import_dump
+from extract.crawl import CrawlReport, crawl
+from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
+from extract.http import LOOPBACK
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import SANDBOX, serve
-from extract.settings import CrawlError, Settings
+from extract.settings import CrawlOptions, Settings
+from extract.song_files import SongFileError
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -24,30 +24,8 @@ LOCAL_SANDBOX = Dataset("local-sandbox", "sandbox", is_synthetic=True)
 
 
 @dataclass(frozen=True)
-class CrawlOptions:
-    """What of a crawl is asked for: genres (None: the study's 132), a refresh, and changes to `Settings`' defaults."""
-
-    genres: Sequence[str] | Mapping[str, int | None] | None = None
-    refresh: Refresh | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def crawl_options(
-    *, genres: Sequence[str] | Mapping[str, int | None] = (), refresh: str = "", **settings: Any
-) -> CrawlOptions:
-    """Options as people give them: no genres are all, an empty refresh is none, a setting of None is its default.
-
-    Raises `CrawlError` for a refresh that is neither `popularity` nor `all`.
-    """
-    if refresh not in ("", "popularity", "all"):
-        raise CrawlError(f"refresh is {refresh!r}; give popularity or all, or leave it out.")
-    given = {name: value for name, value in settings.items() if value is not None}
-    return CrawlOptions(genres or None, refresh or None, given)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
 class Extraction:
-    """What the warehouse now holds of the active dataset: `rows` a raw table, and a sentence on how it came.
+    """What the warehouse now holds of the active dataset: the `rows` in each raw table, and how it came (`note`).
 
     `report` is the crawl's, None where a dump was imported.
     """
@@ -63,9 +41,9 @@ def extract(
 ) -> Extraction:
     """Land what `source` has and the warehouse has not, make it the active dataset, and say what is there.
 
-    `source` is `sandbox`, `spotify`, the path of a dump, a published dump's name, or `auto`: the active dataset, or
-    the sandbox where nothing was landed yet. `options` are for crawls. Raises what `crawl`, `import_dump` and `fetch`
-    raise.
+    `source` is, in this order: `auto` (the active dataset, or the sandbox where nothing was landed yet), `sandbox` or
+    `spotify`; the path of a dump that exists; a published dump's name; the name of a landed dataset, which is then made
+    the active one. `options` are for crawls. Raises what `crawl`, `import_dump` and `fetch` raise.
     """
     if source == "auto":
         with files.connect(warehouse_file) as connection:
@@ -75,37 +53,55 @@ def extract(
         source = active.source
     if source in CRAWLED:
         report = _crawl(source, warehouse_file, options or CrawlOptions(), progress)
-        return _extraction(
-            warehouse_file, " ".join(report.notes) or f"crawled with {report.requests:,} requests", report
-        )
+        cost = f"crawled with {report.requests:,} requests"
+        return _extraction(warehouse_file, " ".join(report.notes) or cost, report)
+    is_dump = Path(source).exists() or source in PUBLISHED_DUMPS
+    if not is_dump and source in _landed(warehouse_file):
+        with files.connect(warehouse_file) as connection:
+            raw.use(connection, source)
+        return _extraction(warehouse_file, f"the dataset {source} was landed before; it is the active one now")
     imported = import_or_fetch(source, warehouse_file, progress=progress)
     note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
-    return _extraction(warehouse_file, note)
+    return _extraction(warehouse_file, ". ".join((note, *imported.warnings)))
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:
     """Crawl Spotify, or the sandbox: the same crawl of a server on this machine, started for it."""
     if source == "spotify":
-        settings = Settings.from_environment(**options.settings)
-        if urlsplit(settings.api_address).hostname in ("127.0.0.1", "localhost", "::1"):
+        settings = Settings.from_environment()
+        if urlsplit(settings.api_address).hostname in LOOPBACK:
             # `song-genres sandbox` stands in for Spotify there: what it gives is made up, and labelled so.
             settings = replace(settings, dataset=LOCAL_SANDBOX)
-        return crawl(settings, warehouse_file, genres=options.genres, refresh=options.refresh, progress=progress)
+        return crawl(settings, warehouse_file, options, progress=progress)
     with serve(build_catalogue()) as sandbox:
-        settings = sandbox.settings(**options.settings)
-        return crawl(settings, warehouse_file, genres=options.genres, refresh=options.refresh, progress=progress)
+        return crawl(sandbox.settings(), warehouse_file, options, progress=progress)
 
 
 def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> ImportReport:
-    """Import the dump at the path `source`, or the published dump of that name, downloaded where it must be."""
-    if source in PUBLISHED_DUMPS and not Path(source).exists():
+    """Import the dump at the path `source`, or the published dump of that name, downloaded where it must be.
+
+    Raises `SongFileError`, which lists the known names, where `source` is neither.
+    """
+    if Path(source).exists() or (Path(source).suffix and source not in PUBLISHED_DUMPS):
+        return import_dump(Path(source), warehouse_file, progress=progress)
+    if source in PUBLISHED_DUMPS:
         return import_dump(fetch(source, progress=progress), warehouse_file, name=source, progress=progress)
-    if not Path(source).exists() and not Path(source).suffix:
-        raise DumpError(
-            f"{source!r} is neither a file nor a name we know. Names: {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. "
-            "Else give the path of a CSV (also .gz), Parquet or JSON-lines file."
-        )
-    return import_dump(Path(source), warehouse_file, progress=progress)
+    landed = ", ".join(_landed(warehouse_file)) or "none yet"
+    raise SongFileError(
+        f"{source!r} is neither a file nor a name that is known here.\n"
+        f"Names: auto, {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. Landed datasets: {landed}.\n"
+        "Otherwise give the path of a CSV (also .gz), Parquet or JSON-lines file."
+    )
+
+
+def _landed(warehouse_file: Path) -> list[str]:
+    """The names of the datasets in the warehouse; none where there is no warehouse yet."""
+    if not warehouse_file.exists():
+        return []
+    with files.connect(warehouse_file) as connection:
+        raw.create_raw_tables(connection)
+        found = connection.execute("select dataset from raw.datasets order by all").fetchall()
+    return [name for (name,) in found]
 
 
 def _extraction(warehouse_file: Path, note: str, report: CrawlReport | None = None) -> Extraction:

@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml.estimators import BASELINE
 from ml.protocols import find_protocol
-from ml.training import Run
+from ml.training import Run, Summary
 from warehouse.features import AUDIO_FEATURES
+from warehouse.files import write_whole
 
 FIGURES = {
     "top_1": "Genre is the first guess",
@@ -27,19 +28,20 @@ EXTREMES = 10
 _LONGEST = 60
 
 
-def write_card(run: Run, model_path: Path, *, beside: Sequence[Run] = ()) -> Path:
+def write_card(run: Run, model_path: Path, *, beside: Sequence[Summary] = ()) -> Path:
     """Write the card of the run whose model is at `model_path` into the same folder, and return its path, card.md.
 
     `beside` are other runs on the same held-out tracks, such as the baseline and the study's forest, to compare with.
     """
     path = model_path.with_name("card.md")
-    path.write_text(card(run, model_path.stat().st_size, beside=beside), encoding="utf-8")
+    write_whole(path, card(run, model_path.stat().st_size, beside=beside))
     return path
 
 
-def card(run: Run, model_bytes: int, *, beside: Sequence[Run] = ()) -> str:
+def card(run: Run, model_bytes: int, *, beside: Sequence[Summary] = ()) -> str:
     """The card as Markdown. The same run gives the same text, but for its measured times and memory."""
-    others = [other for other in beside if _same_held_out(run, other)]
+    own = run.summary
+    others = [other for other in beside if other.run_id != own.run_id and other.held_out_digest == own.held_out_digest]
     by_f1 = run.genre_scores.sort_values(["f1", "genre"], ascending=[False, True], kind="stable")
     best, worst = by_f1.head(EXTREMES), by_f1.tail(EXTREMES).iloc[::-1]
     ranked = {"Best": best, "Worst": worst} if len(by_f1) > 2 * EXTREMES else {"All": by_f1}
@@ -51,20 +53,14 @@ def card(run: Run, model_bytes: int, *, beside: Sequence[Run] = ()) -> str:
         protocol=find_protocol(run.protocol),
         model_megabytes=model_bytes / 1e6,
         figures=FIGURES,
-        compared=[run, *others],
-        without_baseline=all(other.name != BASELINE for other in [run, *others]),
+        compared=[own, *others],
+        without_baseline=all(other.name != BASELINE for other in [own, *others]),
         ranked={title: rows.to_dict("records") for title, rows in ranked.items()},
         left_out=[(genre, int(counts[genre]), reason) for genre, reason in sorted(run.left_out.items())],
         unknown={name: int(count) for name, count in unknown.items() if count},
         importances=importances.to_dict("records"),
         calibration=run.calibration.to_dict("records"),
     )  # fmt: skip
-
-
-def _same_held_out(run: Run, other: Run) -> bool:
-    return other.run_id != run.run_id and [split.test.tolist() for split in other.splits] == [
-        split.test.tolist() for split in run.splits
-    ]
 
 
 def _label(text: object) -> str:

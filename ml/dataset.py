@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from warehouse.features import AUDIO_FEATURES
+from warehouse.publication import built
 
 MIN_ARTISTS = 2
 """A genre needs tracks by this many artists, or it cannot stand on both sides of a split."""
@@ -23,23 +24,30 @@ class ModelError(ValueError):
     """Data or a model file that cannot be worked with; the message says what is wrong and what to do."""
 
 
+class TooLittleToLearn(ModelError):
+    """The tracks are too few, or too much alike, for any model: an answer, and no reason to stop anything else."""
+
+
 @dataclass(frozen=True)
 class Tracks:
     """The clean tracks of the active dataset.
 
-    `frame` has a row a track in download order: the audio features, spotify_track_id, song_name, artist_name, genre.
+    `frame` has one row per track in download order: the audio features, spotify_track_id, song_name, artist_name and
+    genre.
     `credits` has a row for each artist of each track: `row` (0-based, into frame), `artist` (a number), with the first
-    credited artist of a track first; a track that credits nobody has an artist of its own.
+    credited artist of a track first; a track that credits nobody has an artist of its own. `digest` names exactly these
+    tracks, as `warehouse.publication.tracks_digest` does.
     """
 
     frame: pd.DataFrame
     credits: pd.DataFrame
     dataset: str
     is_synthetic: bool
+    digest: str = ""
 
     @cached_property
     def inputs(self) -> pd.DataFrame:
-        """What estimators are given, a row a track in the frame's order.
+        """What estimators are given, one row per track in the frame's order.
 
         The columns AUDIO_FEATURES (float64, NaN where unknown), song_name (may be None) and artist (int64, the number
         of the first credited artist: for inner folds, never a feature). Raises `ModelError` for an infinite value.
@@ -79,34 +87,32 @@ class Split:
     set_aside: np.ndarray
     left_out: dict[str, str]
 
-    def is_held_out(self, tracks: int) -> np.ndarray:
-        """A flag for each of the first `tracks` rows: held out or not."""
-        return np.isin(np.arange(tracks), self.test)
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The row numbers by what was done with the tracks, as `ml.splits` names it."""
+        return {"train": self.train, "held_out": self.test, "set_aside": self.set_aside}
 
 
 def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
-    """Read `marts.clean_tracks` and who is credited. Raises `ModelError` where there are no clean tracks."""
-    try:
-        frame = connection.execute(
-            f"""
-            select {", ".join(f"cast({name} as double) as {name}" for name in AUDIO_FEATURES)},
-                spotify_track_id, song_name, artist_name, genre, dataset, is_synthetic
-            from marts.clean_tracks order by listing_id
-            """
-        ).df()
-        credits = connection.execute(
-            """
-            select spotify_track_id, coalesce(artist_id, artist_name) as artist from marts.track_artists
-            where coalesce(artist_id, artist_name) is not null order by spotify_track_id, position
-            """
-        ).df()
-    except duckdb.CatalogException as error:
-        raise ModelError("There is no table of clean tracks yet. Build it: make run, or dbt build.") from error
-    if frame.empty:
-        raise ModelError("marts.clean_tracks is empty: see marts.rejected_listings for the reasons.")
-    dataset, is_synthetic = str(frame["dataset"].iloc[0]), bool(frame["is_synthetic"].iloc[0])
-    frame = frame.drop(columns=["dataset", "is_synthetic"])
-    return Tracks(frame, number_credits(frame["spotify_track_id"], credits), dataset, is_synthetic)
+    """Read `marts.clean_tracks` and who is credited. Raises `ModelError` where dbt has built no marts."""
+    build = built(connection)
+    if build is None:
+        raise ModelError("There is no table of clean tracks yet. Build it: make run, or dbt build.")
+    frame = connection.execute(
+        f"""
+        select {", ".join(f"cast({name} as double) as {name}" for name in AUDIO_FEATURES)},
+            spotify_track_id, song_name, artist_name, genre
+        from marts.clean_tracks order by listing_id
+        """
+    ).df()
+    credits = connection.execute(
+        """
+        select spotify_track_id, coalesce(artist_id, artist_name) as artist from marts.track_artists
+        where coalesce(artist_id, artist_name) is not null order by spotify_track_id, position
+        """
+    ).df()
+    credits = number_credits(frame["spotify_track_id"], credits)
+    return Tracks(frame, credits, build.dataset, build.is_synthetic, build.tracks_digest)
 
 
 def number_credits(track_ids: pd.Series, credits: pd.DataFrame) -> pd.DataFrame:
@@ -126,8 +132,10 @@ def number_credits(track_ids: pd.Series, credits: pd.DataFrame) -> pd.DataFrame:
 
 def check_features(tracks: Tracks) -> None:
     """Raise `ModelError` where every track has the same audio features: there is nothing to tell genres by."""
+    if tracks.frame.empty:
+        raise TooLittleToLearn(f"{tracks.dataset!r} has no clean tracks: see marts.rejected_listings for the reasons.")
     if tracks.audio_vectors.max() == 0 and len(tracks.frame) > 1:
-        raise ModelError(
+        raise TooLittleToLearn(
             f"No audio feature of {tracks.dataset!r} varies: each is unknown, or has one value, throughout. See "
             "marts.feature_distribution, and import a dump that has features."
         )
@@ -227,8 +235,8 @@ def _not_learnable(tracks: Tracks) -> dict[str, str]:
     }
 
 
-def _nothing_to_tell_apart(tracks: Tracks) -> ModelError:
-    return ModelError(
+def _nothing_to_tell_apart(tracks: Tracks) -> TooLittleToLearn:
+    return TooLittleToLearn(
         f"Nothing to tell apart: of {tracks.frame['genre'].nunique()} genres in {tracks.dataset!r}, fewer than two "
         f"have tracks by {MIN_ARTISTS} or more artists. Import a dump with more genres or more artists."
     )

@@ -15,8 +15,10 @@ import pyarrow as pa
 from ml.dataset import ModelError
 from ml.model_file import Model, predict_probabilities
 from warehouse.progress import Progress
+from warehouse.publication import TRAIN, shown_model
 
 RANKS = 5
+UNSEEN = "unseen"
 BATCH = 20_000  # tracks at a time: 132 genres of 8 bytes each keep a batch at 20 MB
 
 
@@ -38,11 +40,11 @@ def first_genres(model: Model, inputs: pd.DataFrame) -> tuple[np.ndarray, np.nda
 
 
 def predict_tracks(
-    model: Model, frame: pd.DataFrame, held_out: np.ndarray, *, progress: Progress, batch: int = BATCH
+    model: Model, frame: pd.DataFrame, parts: np.ndarray, *, progress: Progress, batch: int = BATCH
 ) -> Iterator[pa.Table]:
     """The rows of `ml.genre_predictions` for every track of `frame` (`Tracks.frame`), `batch` tracks at a time.
 
-    `held_out` is a flag for each track. Give the tables to `record_predictions`.
+    `parts` says what the model's run had done with each track (`parts_of`). Give the tables to `record_predictions`.
     """
     genres = pa.array(model.genres.tolist(), pa.string())
     for start in range(0, len(frame), batch):
@@ -56,7 +58,7 @@ def predict_tracks(
                 "rank": np.tile(np.arange(1, ranks + 1), len(part)),
                 "genre": genres.take(pa.array(numbers.ravel())),
                 "probability": probabilities.ravel(),
-                "held_out": held_out[start : start + batch][tracks],
+                "part": pa.array(parts[start : start + batch][tracks], pa.string()),
                 "run_id": pa.repeat(model.run_id, len(tracks)),
                 "dataset": pa.repeat(model.dataset, len(tracks)),
                 "is_synthetic": pa.repeat(model.is_synthetic, len(tracks)),
@@ -86,12 +88,34 @@ def record_predictions(connection: duckdb.DuckDBPyConnection, predictions: Itera
     return rows
 
 
-def published_model_path(connection: duckdb.DuckDBPyConnection) -> Path:
-    """The file of the run whose predictions are published. Raises `ModelError` where there is none."""
+def parts_of(connection: duckdb.DuckDBPyConnection, run_id: str, track_ids: pd.Series) -> np.ndarray:
+    """What the run did with each of the tracks, as recorded in `ml.splits`; `unseen` if the run had no such track."""
+    recorded = dict(
+        connection.execute("select spotify_track_id, part from ml.splits where run_id = ?", [run_id]).fetchall()
+    )
+    return np.array([recorded.get(track_id, UNSEEN) for track_id in track_ids], dtype=object)
+
+
+def latest_model(connection: duckdb.DuckDBPyConnection) -> tuple[str, Path] | None:
+    """The run and file of the model of the dataset that the marts hold, whatever tracks it learnt; None without one."""
     try:
-        row = connection.execute("select model_path from ml.model_runs where is_published").fetchone()
+        found = connection.execute(
+            """
+            select run_id, model_path from ml.model_runs
+            where is_published and dataset = (select any_value(dataset) from marts.cleaning_audit)
+            """
+        ).fetchone()
     except duckdb.CatalogException:
-        row = None
-    if row is None:
-        raise ModelError("No model has been trained yet. Train one: make run.")
-    return Path(row[0])
+        return None
+    return found and (str(found[0]), Path(found[1]))
+
+
+def published_model_path(connection: duckdb.DuckDBPyConnection) -> Path:
+    """The file of the model that may be shown with the marts. Raises `ModelError`, which says why there is none."""
+    shown = shown_model(connection)
+    if shown.run_id is None:
+        raise ModelError(shown.finding or f"No model has been trained yet. {TRAIN}")
+    (path,) = connection.execute(
+        "select model_path from ml.model_runs where run_id = ?", [shown.run_id]
+    ).fetchone() or ("",)
+    return Path(path)

@@ -5,7 +5,7 @@ titles). Not here: how artists are kept on one side (dataset.py), the estimators
 (evaluation.py). Adding a protocol is one entry of PROTOCOLS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,10 +21,10 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import RobustScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ml.dataset import ModelError, Split, Tracks, check_features, folds_by_artist, split_by_artist
+from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks, check_features, folds_by_artist, split_by_artist
 from ml.estimators import BASELINE, DEFAULT, make_estimator
 from ml.features import Audio
-from warehouse.features import AUDIO_FEATURES
+from warehouse.features import AUDIO_FEATURES, study_genres
 
 SAMPLE = 25_000
 NEIGHBOURS = 5
@@ -79,6 +79,10 @@ class Protocol:
             return make_estimator(model, seed=seed)
         return _study_pipeline(model, titles=features == "audio+title", genres=training_genres, seed=seed)
 
+    def study_genres(self) -> Sequence[str]:
+        """The genres that the study's published figures are of, which those of a run must be to stand beside them."""
+        return STUDY_GENRES if self.name == "study_2023_05" else study_genres()
+
     def notes(self, tracks: Tracks) -> list[str]:
         """What to know about the protocol on these tracks, a sentence each."""
         if not self.is_studys:
@@ -131,7 +135,7 @@ def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int
     check_features(tracks)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     if len(rows) < 2:
-        raise ModelError(f"{tracks.dataset!r} has too few tracks to split. Import a dump with more.")
+        raise TooLittleToLearn(f"{tracks.dataset!r} has too few tracks to split. Import a dump with more.")
     train, test = train_test_split(rows, test_size=test_share, random_state=seed)
     trained, tested = pd.Series(genres[train]).value_counts(), set(genres[test])
     left_out = {}
@@ -144,7 +148,7 @@ def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int
             left_out[genre] = "none of its few tracks fell into the held-out part"
     kept = ~np.isin(genres, list(left_out))
     if len(np.unique(genres[kept])) < 2:
-        raise ModelError(
+        raise TooLittleToLearn(
             f"Nothing to tell apart: fewer than two genres of {tracks.dataset!r} have enough tracks. Import a dump "
             "with more genres or more tracks."
         )

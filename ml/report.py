@@ -22,6 +22,8 @@ from ml.charts import CHARTS, Chart
 from ml.charts.genres import families
 from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
+from warehouse.files import whole_or_not_there, write_whole
+from warehouse.publication import Build, built, shown_model
 
 ASSETS = ("report.css", "report.js")
 TABLE_ROWS = 150
@@ -58,27 +60,34 @@ def build_report(
     run_id: str | None = None,
     genres: Sequence[str] = (),
 ) -> ReportResult:
-    """Write `output_dir`/index.html from marts and ml; `run_id` is a model run, by default the published one.
+    """Write `output_dir`/index.html from the marts and schema ml of `connection`.
 
-    `genres` keeps the charts by genre to these. What is missing (no model yet, a mart, held-out tracks) is said in its
-    place on the page, which is made all the same. Raises `ModelError` where `run_id` is no run, where one of `genres`
-    is no genre, or where nothing at all was built.
+    `run_id` is a model run, by default the one that may be shown (`warehouse.publication.shown_model`); `genres` keeps
+    the charts by genre to these. What is missing (no model yet, a mart, held-out tracks) is said in its place on the
+    page, which is made all the same. Raises `ModelError` where `run_id` is no run of the very tracks that the marts
+    hold, where one of `genres` is no genre, or where dbt has built nothing.
     """
-    dataset, synthetic = _dataset(connection)
+    build = built(connection)
+    if build is None:
+        raise ModelError("There are no clean tracks to report on. Build them: make run.")
     chosen = _chosen_genres(connection, genres)
-    run = _run(connection, run_id)
+    shown = shown_model(connection, build)
+    run = _run(connection, build, run_id or shown.run_id)
+    synthetic = build.is_synthetic or bool(run and run["is_synthetic"])
     for key in [*(chart.key for chart in CHARTS), "songs"]:  # of an earlier page, whose chart may be missing now
         (output_dir / "data" / f"{key}.csv").unlink(missing_ok=True)
-    shown = [_entry(connection, chart, run, chosen, synthetic, output_dir) for chart in CHARTS]
+    entries = [_entry(connection, chart, run, chosen, synthetic, output_dir) for chart in CHARTS]
     cards = _cards(connection, run)
     songs = _songs(connection, run, chosen, output_dir)
-    missing = [f"{entry['name']}: {entry['missing']}" for entry in [*shown, songs] if entry["missing"]]
+    missing = [f"{entry['name']}: {entry['missing']}" for entry in [*entries, songs] if entry["missing"]]
     sections: dict[str, list[dict[str, Any]]] = {}
-    for entry in shown:
+    for entry in entries:
         sections.setdefault(entry["section"], []).append(entry)
     page = _environment().get_template("report.html").render(
-        dataset=dataset,
+        build=build,
         synthetic=synthetic,
+        finding="" if run_id else shown.finding,
+        apart=_apart(connection, run),
         size=_size(connection),
         chosen=chosen,
         run=run,
@@ -93,8 +102,8 @@ def build_report(
     )  # fmt: skip
     _write_assets(output_dir)
     path = output_dir / "index.html"
-    path.write_text(page, encoding="utf-8")
-    drawn = [entry for entry in shown if not entry["missing"]]
+    write_whole(path, page)
+    drawn = [entry for entry in entries if not entry["missing"]]
     return ReportResult(
         path,
         [entry["key"] for entry in drawn],
@@ -102,17 +111,6 @@ def build_report(
         {entry["key"]: entry["title"] for entry in drawn},
         {entry["key"]: entry["n"] for entry in drawn},
     )
-
-
-def _dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
-    for table in ("marts.clean_tracks", "marts.cleaning_audit", "ml.model_runs"):
-        try:
-            row = connection.execute(f"select dataset, is_synthetic from {table} limit 1").fetchone()
-        except duckdb.CatalogException:
-            continue
-        if row is not None:
-            return str(row[0]), bool(row[1])
-    raise ModelError("There are no clean tracks to report on. Build them: make run.")
 
 
 def _chosen_genres(connection: duckdb.DuckDBPyConnection, genres: Sequence[str]) -> list[str]:
@@ -134,19 +132,28 @@ def _chosen_genres(connection: duckdb.DuckDBPyConnection, genres: Sequence[str])
     return list(dict.fromkeys(chosen))
 
 
-def _run(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> dict[str, Any] | None:
-    """The run to show; None where nothing was trained."""
+def _run(connection: duckdb.DuckDBPyConnection, build: Build, run_id: str | None) -> dict[str, Any] | None:
+    """The run of that id, which must be of the very tracks that the marts hold; None where no run is wanted."""
+    if run_id is None:
+        return None
     try:
         runs = connection.execute("select * from ml.model_runs order by created_at desc").df()
     except duckdb.CatalogException:
-        runs = pd.DataFrame({"run_id": [], "is_published": []})
-    if run_id is None:
-        found = runs[runs["is_published"].astype(bool)]
-    elif run_id in set(runs["run_id"]):
-        found = runs[runs["run_id"] == run_id]
-    else:
-        raise ModelError(f"There is no run {run_id!r}. There are: {', '.join(runs['run_id']) or 'none yet'}.")
-    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+        runs = pd.DataFrame({"run_id": [], "dataset": [], "tracks_digest": []})
+    of_these = (runs["dataset"] == build.dataset) & (runs["tracks_digest"] == build.tracks_digest)
+    found = runs[runs["run_id"] == run_id]
+    if found.empty:
+        raise ModelError(f"There is no run {run_id!r}. Of these tracks there are: {_listed(runs[of_these])}.")
+    if not of_these[found.index[0]]:
+        raise ModelError(
+            f"The run {run_id!r} learnt {found['dataset'].iloc[0]}, and not the tracks that the marts hold "
+            f"({build.dataset}). Of these there are: {_listed(runs[of_these])}."
+        )
+    return {str(name): value for name, value in found.iloc[0].items()}
+
+
+def _listed(runs: pd.DataFrame) -> str:
+    return ", ".join(runs["run_id"]) or "none yet"
 
 
 def _size(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
@@ -197,6 +204,26 @@ def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None, synthetic:
         return f"Not by this model. {counts} Always naming the commonest genre does as well: {commonest[0] * 100:.0f}."
     much = "Mostly, yes." if low > 0.5 else "To a degree."
     return f"{much} {counts} Always naming the commonest genre is right for {commonest[0] * 100:.0f}."
+
+
+def _apart(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) -> list[str]:
+    """The study's own protocol on these tracks, in sentences: it splits by row, so it stands beside nothing here."""
+    if run is None:
+        return []
+    rows = connection.execute(
+        """
+        select protocol, model, top_1, top_3, n_test from ml.model_runs
+        where protocol like 'study%' and not is_baseline
+            and (dataset, tracks_digest) = (select (dataset, tracks_digest) from ml.model_runs where run_id = ?)
+        qualify row_number() over (partition by protocol, model order by created_at desc) = 1
+        order by protocol, top_3 desc, model
+        """,
+        [run["run_id"]],
+    ).fetchall()
+    return [
+        f"Under {protocol}, {model.replace('_', ' ')} has {top_1:.1%} top-1 and {top_3:.1%} top-3 on {n_test:,} tracks."
+        for protocol, model, top_1, top_3, n_test in rows
+    ]
 
 
 def _left_out(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) -> list[tuple[Any, ...]]:
@@ -294,9 +321,8 @@ def _script_json(content: object) -> str:
 
 def _table(table: pd.DataFrame, key: str, output_dir: Path) -> dict[str, Any]:
     """The table behind a chart: written as CSV, and its first rows for the page."""
-    folder = output_dir / "data"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    with whole_or_not_there(output_dir / "data" / f"{key}.csv") as unfinished:
+        table.to_csv(unfinished, index=False, float_format="%.6g")
     first = table.head(TABLE_ROWS)
     return {
         "columns": list(first.columns),
@@ -336,11 +362,10 @@ def _songs(
 
 def _write_assets(output_dir: Path) -> None:
     folder = output_dir / "assets"
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ASSETS:
         text = resources.files("ml").joinpath("templates", name).read_text(encoding="utf-8")
-        (folder / name).write_text(text, encoding="utf-8")
-    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+        write_whole(folder / name, text)
+    write_whole(folder / "plotly.min.js", get_plotlyjs())
 
 
 def _environment() -> Environment:

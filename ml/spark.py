@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -28,7 +28,7 @@ import pyarrow as pa
 from ml.dataset import ModelError
 from ml.model_file import Model, load
 from ml.predictions import BATCH
-from ml.scoring import PROBLEMS_SHOWN, Rules, Tally, connect, readable, rules_for, score_batches
+from ml.scoring import PROBLEMS_SHOWN, Rules, Songs, Tally, connect, readable, rules_for, score_batches
 from warehouse.features import AUDIO_FEATURES
 from warehouse.spark import require_spark
 
@@ -42,6 +42,8 @@ OUTSIDE = ("SPARK_REMOTE", "SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS"
 FILE, ROW = "song-genres file", "song-genres row"
 FOUND = f"songs long, problem_rows long, problems array<struct<`{FILE}`: string, `{ROW}`: long, problems: string>>"
 
+
+TITLES = ("song_name", "track_name", "name")  # ours; TidyTuesday's and Kaggle's; Spotify's
 
 UNREADABLE = {
     "PATH_NOT_FOUND": "does not exist",
@@ -84,7 +86,7 @@ def session() -> "SparkSession":
 def score_songs(spark: "SparkSession", model_path: Path, source: str, output: str) -> Tally:
     """Score the songs of Parquet `source` (whatever Spark reads: a file, a folder, an address) into a new folder.
 
-    The columns are those of `prediction.score_songs`, and so is each value, in the order of the songs within a file.
+    The columns are those of `scoring.score_songs`, and so is each value, in the order of the songs within a file.
     First, all songs are checked and counted, then they are scored and written; so what is refused costs no scoring.
     The counts are exact, since each comes from a partition's only accepted result. Memory of a worker does not grow
     with the songs: it holds the model and a few batches. Needs song-genres installed for the Python of the workers.
@@ -113,17 +115,18 @@ def _rules(model: Model, songs: "DataFrame", source: str) -> Rules:
     """The rules for songs that DuckDB will find in Arrow's batches of the frame's columns."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    with _duckdb() as connection, readable(source):
+    with connect() as connection, readable(source):
         connection.register("songs", to_arrow_schema(songs.schema, timezone="UTC").empty_table())
         types = {name: kind for name, kind, *_ in connection.sql("describe songs").fetchall()}
-        return rules_for(model, source, connection, "songs", types)
+        return rules_for(model, Songs(source, "songs", types, fields_by_name(list(types))), connection)
 
 
-@contextmanager
-def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect() as connection:
-        connection.execute("set timezone = 'UTC'")  # Spark's timestamps are instants, sent in UTC
-        yield connection
+def fields_by_name(columns: Sequence[str]) -> dict[str, str]:
+    """Our field -> the column of its name in upper or lower case, for the features and, by several names, the title."""
+    by_name = {column.lower(): column for column in columns}
+    fields = {name: by_name[name] for name in AUDIO_FEATURES if name in by_name}
+    title = next((by_name[name] for name in TITLES if name in by_name), None)
+    return fields | ({"song_name": title} if title else {})
 
 
 def _map(
@@ -146,7 +149,7 @@ def _incoming(batches: Iterator[pa.RecordBatch]) -> Iterator[duckdb.DuckDBPyConn
     if first is None:
         yield None
         return
-    with _duckdb() as connection:
+    with connect() as connection:
         connection.register("songs", pa.RecordBatchReader.from_batches(first.schema, chain([first], batches)))
         yield connection
 
@@ -175,7 +178,7 @@ def _count(songs: "DataFrame", rules: Rules) -> Tally:
     return Tally(
         songs=sum(partition["songs"] for partition in found),
         problem_rows=sum(partition["problem_rows"] for partition in found),
-        problems=[f"{file}, row {row + 1:,}: {problems}" for file, row, problems in first],
+        problems=[f"{file}, row {row + 1:,}, {problems}" for file, row, problems in first],
     )
 
 
@@ -197,7 +200,7 @@ def _write(spark: "SparkSession", songs: "DataFrame", content: bytes, rules: Rul
 def score_partition(content: bytes, rules: Rules, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """On a worker: the songs of a partition, scored by the model whose file has this content, in their order.
 
-    Holds a few batches of `prediction.BATCH` songs, however many songs there are.
+    Holds a few batches of `predictions.BATCH` songs, however many songs there are.
     """
     with _incoming(batches) as connection:
         if connection:

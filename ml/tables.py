@@ -31,11 +31,15 @@ def _with_interval(name: str, comment: str) -> dict[str, tuple[str, str]]:
 
 TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "model_runs": (
-        "One row a training run: its figures, on held-out tracks alone (n_test), and how it was made.",
+        "One row per training run: its figures, on held-out tracks alone (n_test), and how it was made.",
         {
             "run_id": ("varchar", "Dataset, protocol, model and a hash of the data, splits, settings and versions."),
             "dataset": _RUN["dataset"],
             "is_synthetic": _RUN["is_synthetic"],
+            "tracks_digest": (
+                "varchar",
+                "Which clean tracks it was made from: an MD5 of what a model sees of them (warehouse/publication.py).",
+            ),
             "protocol": ("varchar", "How tracks were held out: a name in ml/protocols.py."),
             "folds": ("integer", "1: one split; k: every track held out once, and the figures are of all of them."),
             "model": ("varchar", "The estimator: a name in ml/estimators.py."),
@@ -52,6 +56,14 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
                 "the folds.",
             ),
             "n_genres": ("integer", "Genres learnt."),
+            "held_out_digest": (
+                "varchar",
+                "Which tracks were held out: equal for runs of the same tracks_digest that held out the very same.",
+            ),
+            "has_study_genres": (
+                "boolean",
+                "Whether they are those of the study's published figures: its 132, or its ten under study_2023_05.",
+            ),
             "n_genres_left_out": ("integer", "Genres that were not, see ml.genres_left_out."),
             "n_artists_test": ("integer", "First credited artists of the held-out tracks."),
             **_with_interval("top_1", "Share (0 to 1) of held-out tracks whose genre is the first guess."),
@@ -70,14 +82,18 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "model_bytes": ("bigint", "Size of the model file in bytes; NULL where none was kept."),
             "model_path": ("varchar", "The model file; NULL where none was kept."),
             "card_path": ("varchar", "The model card; NULL where none was written."),
-            "notes": ("varchar", "What to know of the figures, a line each; empty where there is nothing."),
+            "notes": ("varchar", "What to know of the figures, one per line; empty where there is nothing."),
             "is_baseline": ("boolean", "Whether the model knows the genres' shares only."),
-            "is_published": ("boolean", "Whether its predictions stand in ml.genre_predictions; one run at most."),
+            "is_published": (
+                "boolean",
+                "Whether it is the model of its dataset that people are shown: one run per dataset at most, and "
+                "one at most in the published copy, which is of exactly its tracks.",
+            ),
             "created_at": ("timestamp", "When it was recorded, UTC."),
         },
     ),
     "genre_scores": (
-        "One row a run and genre: precision, recall and F1 on the genre's held-out tracks (support).",
+        "One row per run and genre: precision, recall and F1 on the genre's held-out tracks (support).",
         {
             **_RUN,
             "genre": ("varchar", "The genre."),
@@ -90,7 +106,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "confusions": (
-        "One row a run, genre and predicted genre that some held-out track of the genre was taken for.",
+        "One row per run, genre and predicted genre that some held-out track of the genre was taken for.",
         {
             **_RUN,
             "genre": ("varchar", "The tracks' genre."),
@@ -99,7 +115,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "runner_ups": (
-        "One row a run, genre and predicted genre: what probability the genre's held-out tracks were given.",
+        "One row per run, genre and predicted genre: what probability the genre's held-out tracks were given.",
         {
             **_RUN,
             "genre": ("varchar", "The tracks' genre."),
@@ -110,7 +126,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "calibration": (
-        "One row a run and bin of confidence that has held-out tracks: how often the first guess is right.",
+        "One row per run and bin of confidence that has held-out tracks: how often the first guess is right.",
         {
             **_RUN,
             "bin": ("integer", f"1 to {BINS}, equally wide."),
@@ -122,7 +138,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "feature_importances": (
-        "One row a run and input column: by how much top-1 falls when the column is shuffled among held-out tracks.",
+        "One row per run and input column: by how much top-1 falls when the column is shuffled among held-out tracks.",
         {
             **_RUN,
             "feature": ("varchar", "An audio feature, or song_name; with it goes all that the model makes of it."),
@@ -133,7 +149,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "surprises": (
-        "The surest right and the surest wrong first guesses of a run on held-out tracks, 100 of each at most.",
+        "The most confident right and wrong first guesses of a run on held-out tracks, 100 of each at most.",
         {
             **_RUN,
             "kind": ("varchar", "sure_and_right or sure_and_wrong."),
@@ -147,7 +163,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "genres_left_out": (
-        "One row a run and genre that was not learnt, and why; its tracks stay in the marts.",
+        "One row per run and genre that was not learnt, and why; its tracks stay in the marts.",
         {
             **_RUN,
             "genre": ("varchar", "The genre."),
@@ -155,22 +171,50 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "reason": ("varchar", "Why it was not learnt."),
         },
     ),
+    "splits": (
+        "One row per run, fold and clean track that the run used: what it did with the track.",
+        {
+            "run_id": _RUN["run_id"],
+            "fold": ("integer", "1 to the number of folds; 1 where there is one split."),
+            "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks when the run was made."),
+            "part": (
+                "varchar",
+                "train: learnt. held_out: scored; neither the track nor its artists were learnt, unless the protocol "
+                "splits by row. set_aside: neither, because it is linked to a held-out track.",
+            ),
+        },
+    ),
+    "verdicts": (
+        "One row per dataset and state of its clean tracks for which a model was wanted: what was found.",
+        {
+            "dataset": _RUN["dataset"],
+            "is_synthetic": _RUN["is_synthetic"],
+            "tracks_digest": ("varchar", "Which clean tracks, as in ml.model_runs."),
+            "run_id": ("varchar", "The run that was judged; NULL where no model could be fitted."),
+            "may_publish": ("boolean", "Whether the model may be shown with these tracks."),
+            "finding": ("varchar", "Why not, in sentences with figures; empty where it may."),
+            "decided_at": ("timestamp", "When it was judged, UTC."),
+        },
+    ),
     "genre_predictions": (
-        "One row a clean track and rank (1 to 5) of the published run; held_out says that the model had seen neither "
-        "the track nor its artists.",
+        "One row per clean track and rank (1 to 5), by the model that people are shown; only held-out tracks "
+        "say how good it is.",
         {
             "run_id": _RUN["run_id"],
             "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
             "rank": ("integer", "1 (most probable) to 5, or to the number of genres if there are fewer."),
             "genre": ("varchar", "The genre guessed."),
             "probability": ("double", "Its probability (0 to 1)."),
-            "held_out": ("boolean", "Whether the track was held out: only then it says how good the model is."),
+            "part": (
+                "varchar",
+                "What the run had done with the track, as in ml.splits, or 'unseen': it was no part of that run.",
+            ),
             "dataset": _RUN["dataset"],
             "is_synthetic": _RUN["is_synthetic"],
         },
     ),
     "study_figures": (
-        "One row a figure that the original study published; none was measured here.",
+        "One row per figure that the original study published; none was measured here.",
         {
             "protocol": ("varchar", "The protocol it is of, as in ml.model_runs."),
             "model": ("varchar", "The model, as in ml.model_runs."),

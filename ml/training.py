@@ -1,7 +1,7 @@
-"""One training run: fit on the training part, score on the held-out part, record both in schema `ml`.
+"""One training run: fit on the training part, score on the held-out part.
 
-Belongs here: the order of the steps, the run's identity and the rows it writes. Not here: what is fitted
-(estimators.py), on which rows (protocols.py), what the figures mean (evaluation.py) and the tables (tables.py).
+Belongs here: the order of the steps and the run's identity. Not here: what is fitted (estimators.py), on which rows
+(protocols.py), what the figures mean (evaluation.py), and how a run is recorded (records.py).
 """
 
 import hashlib
@@ -11,25 +11,22 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import duckdb
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from ml.dataset import ModelError, Split, Tracks
-from ml.estimators import BASELINE
+from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks
 from ml.evaluation import Scores, calibration, confusions, importances, runner_ups, score, score_genres, surprises
 from ml.model_file import Model, predict_probabilities, save
-from ml.protocols import Protocol, find_protocol
-from ml.tables import create_ml_tables
+from ml.protocols import find_protocol
 from warehouse.features import AUDIO_FEATURES
 
 IMPORTANCE_TRACKS = 2_000
@@ -40,7 +37,24 @@ FEW_ARTISTS = 30
 STUDY_FOREST_BYTES = 4e9
 """What the study's unpruned trees may take. A node keeps 8 bytes for every genre, and each of the 150 trees has about
 a node for each track (measured: 0.97 on 10,000 to 25,000 tracks of 132 genres, 0.52 on 20,000 of 6)."""
+CODE = ("dataset.py", "estimators.py", "evaluation.py", "features.py", "protocols.py", "training.py")
+"""The modules that a run's figures depend on: a change to one of them is another run."""
 VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is told of a run beside others: its name, figures, and which tracks they are of.
+
+    `held_out_digest` is equal for runs of the same tracks (`Tracks.digest`) that held out the very same ones.
+    """
+
+    run_id: str
+    name: str
+    n_genres: int
+    n_artists_test: int
+    held_out_digest: str
+    scores: Scores
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,13 @@ class Run:
         return self.fitted
 
     @property
+    def summary(self) -> "Summary":
+        """What is told of the run beside others."""
+        rows = [np.sort(split.test).tobytes() for split in self.splits]
+        held_out = hashlib.md5(b"|".join(rows), usedforsecurity=False).hexdigest()
+        return Summary(self.run_id, self.name, len(self.genres), self.n_artists_test, held_out, self.scores)
+
+    @property
     def folds(self) -> int:
         """The number of splits."""
         return len(self.splits)
@@ -103,27 +124,53 @@ class Run:
         return round(np.mean([len(split.set_aside) for split in self.splits]))
 
 
-def fit(
+@dataclass(frozen=True)
+class Job:
+    """What is to be fitted: a model of the registry, on which inputs, by which splits of a protocol."""
+
+    model: str
+    splits: list[Split]
+    features: str = "audio"
+    protocol: str = "artist_grouped"
+    seed: int = 538
+
+    def run_id(self, tracks: Tracks) -> str:
+        """The same data, splits, settings, code and versions give the same id: a repeated run replaces itself."""
+        digest = hashlib.sha256(tracks.digest.encode())
+        digest.update(pd.util.hash_pandas_object(tracks.frame, index=False).to_numpy().tobytes())
+        for split in self.splits:
+            digest.update(split.train.tobytes() + b"|" + split.test.tobytes())
+        for module in CODE:
+            digest.update(resources.files("ml").joinpath(module).read_bytes())
+        settings = (tracks.dataset, self.protocol, len(self.splits), self.model, self.features, self.seed)
+        digest.update(repr((settings, *(version(name) for name in VERSIONS))).encode())
+        # The id is a folder's name, which cannot be as long or as odd as a dataset's.
+        dataset = re.sub(r"[^A-Za-z0-9_.-]+", "_", tracks.dataset)[:60]
+        return f"{dataset}-{self.protocol}-{self.model}-{digest.hexdigest()[:8]}"
+
+
+def jobs(
     tracks: Tracks,
-    *,
-    model: str,
-    features: str = "audio",
     protocol: str = "artist_grouped",
+    *,
+    models: Sequence[str] | None = None,
+    features: str = "audio",
     folds: int = 1,
     seed: int = 538,
-    split: Split | None = None,
-    explain: bool = True,
-) -> Run:
-    """Fit `model` (a name in the registry) on the training part and score it on the held-out part, which it never sees.
+) -> list[Job]:
+    """What a protocol asks for: each of `models` (by default those that it compares) on the very same splits.
 
-    `features` is "audio" or "audio+title" (a protocol of the study has its own); `split` takes the place of the
-    protocol's. Without `explain` there are no feature importances, which take longer than all other figures. Same
-    tracks, seed and library versions give the same figures. Raises `ModelError`: unknown model, features or protocol,
-    too few genres or tracks, values that cannot be learnt from.
+    Raises `ModelError`: no such protocol, or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
     """
     plan = find_protocol(protocol)
-    splits = [split] if split else plan.splits(tracks, folds=folds, seed=seed)
-    return _fit(tracks, plan, splits, model, features, seed, explain=explain)
+    splits = plan.splits(tracks, folds=folds, seed=seed)
+    return [Job(model, splits, plan.features or features, protocol, seed) for model in models or plan.models]
+
+
+def fit(tracks: Tracks, *, model: str, explain: bool = True, split: Split | None = None, **settings: Any) -> Run:
+    """`fit_job` of one model; `split` takes the place of the protocol's, `settings` are those of `jobs`."""
+    (job,) = jobs(tracks, models=[model], **settings) if split is None else [Job(model, [split], **settings)]
+    return fit_job(tracks, job, explain=explain)
 
 
 def sample_for_study_forest(tracks: Tracks, split: Split, *, seed: int = 538) -> Split:
@@ -141,26 +188,15 @@ def sample_for_study_forest(tracks: Tracks, split: Split, *, seed: int = 538) ->
     return replace(split, train=np.union1d(sampled, first))
 
 
-def fit_protocol(
-    tracks: Tracks,
-    protocol: str,
-    *,
-    models: Sequence[str] | None = None,
-    features: str = "audio",
-    folds: int = 1,
-    seed: int = 538,
-) -> list[Run]:
-    """`fit` each of `models` (by default those that the protocol compares) on the very same splits, unexplained."""
-    plan = find_protocol(protocol)
-    splits = plan.splits(tracks, folds=folds, seed=seed)
-    return [_fit(tracks, plan, splits, model, features, seed, explain=False) for model in models or plan.models]
+def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
+    """Fit the model on the training part of each split and score it on the held-out part, which it never sees.
 
-
-def _fit(
-    tracks: Tracks, plan: Protocol, splits: list[Split], name: str, features: str, seed: int, *, explain: bool
-) -> Run:
-    features = plan.features or features
-    run_id = _run_id(tracks, plan, splits, name, features, seed)
+    With `explain` there are feature importances, which take longer than all other figures. Same tracks, seed and
+    library versions give the same figures. Raises `ModelError`: unknown model or features; `TooLittleToLearn`: values
+    that the model cannot be fitted to.
+    """
+    plan, splits, name, features, seed = find_protocol(job.protocol), job.splits, job.model, job.features, job.seed
+    run_id = job.run_id(tracks)
     genres = tracks.frame["genre"].to_numpy(dtype=object)
     fit_seconds = predict_seconds = 0.0
     converged = True
@@ -174,7 +210,7 @@ def _fit(
             except ModelError:
                 raise
             except ValueError as error:  # scikit-learn's, for data that an estimator cannot work with
-                raise ModelError(
+                raise TooLittleToLearn(
                     f"{name} cannot be fitted to {len(split.train)} tracks of {len(set(genres[split.train]))} genres "
                     f"of {tracks.dataset!r}: {error} Import a dump with more tracks, or take another model."
                 ) from error
@@ -272,18 +308,6 @@ def _shuffle(model: Model, tracks: Tracks, rows: np.ndarray, seed: int) -> np.nd
     return importances(model.pipeline, guess, inputs, genres, repeats=IMPORTANCE_REPEATS, seed=seed)
 
 
-def _run_id(tracks: Tracks, plan: Protocol, splits: list[Split], model: str, features: str, seed: int) -> str:
-    """The same data, splits, settings and library versions give the same id: a repeated run replaces itself."""
-    digest = hashlib.sha256(pd.util.hash_pandas_object(tracks.frame, index=False).to_numpy().tobytes())
-    for split in splits:
-        digest.update(split.train.tobytes() + b"|" + split.test.tobytes())
-    settings = (tracks.dataset, plan.name, len(splits), model, features, seed, *(version(name) for name in VERSIONS))
-    digest.update(repr(settings).encode())
-    # The id is a folder's name, which cannot be as long or as odd as a dataset's.
-    dataset = re.sub(r"[^A-Za-z0-9_.-]+", "_", tracks.dataset)[:60]
-    return f"{dataset}-{plan.name}-{model}-{digest.hexdigest()[:8]}"
-
-
 class PeakMemory:
     """The highest resident memory of this process while the block runs, in MB, looked at 20 times a second.
 
@@ -325,93 +349,17 @@ def save_model(run: Run, folder: Path) -> Path:
 
     Raises `ModelError` for a run that has no model to keep: over several folds, or by a protocol of the study.
     """
-    _refuse_unless_publishable(run)
+    require_publishable(run)
     path = folder / run.run_id / "model.skops"
     save(run.model, path)
     return path
 
 
-def _refuse_unless_publishable(run: Run) -> None:
+def require_publishable(run: Run) -> None:
+    """Raise `ModelError` for a run that has no model to keep: over several folds, or by a protocol of the study."""
     if find_protocol(run.protocol).is_studys:
         raise ModelError(
             f"{run.run_id} repeats the study, for comparison alone: it is neither kept nor published. Train by "
             "artist_grouped."
         )
     _ = run.model
-
-
-def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | None, *, published: bool) -> None:
-    """Write the run's rows into schema `ml` in one transaction, in place of those of the same run_id.
-
-    `published` marks the run whose predictions will stand in `ml.genre_predictions`; raises `ModelError` where it
-    cannot be (several folds, a protocol of the study). A card beside the model file is recorded with it.
-    """
-    if published:
-        _refuse_unless_publishable(run)
-    stamp: dict[str, Any] = {
-        "run_id": run.run_id,
-        "dataset": run.tracks.dataset,
-        "is_synthetic": run.tracks.is_synthetic,
-    }
-    genres = run.tracks.frame["genre"]
-    totals = genres.value_counts()
-    trained = genres.iloc[np.concatenate([split.train for split in run.splits])].value_counts() / run.folds
-    card = model_path.with_name("card.md") if model_path else None
-    scored = {name: value for name, value in asdict(run.scores).items() if name != "n"}
-    rows = {
-        "model_runs": pd.DataFrame(
-            [
-                stamp
-                | scored
-                | {
-                    "protocol": run.protocol,
-                    "folds": run.folds,
-                    "model": run.name,
-                    "features": run.features,
-                    "seed": run.seed,
-                    "n_train": run.n_train,
-                    "n_test": run.scores.n,
-                    "n_set_aside": run.n_set_aside,
-                    "n_genres": len(run.genres),
-                    "n_genres_left_out": len(run.left_out),
-                    "n_artists_test": run.n_artists_test,
-                    "fit_seconds": run.fit_seconds,
-                    "predict_seconds": run.predict_seconds,
-                    "peak_mb": run.peak_mb,
-                    "model_bytes": model_path.stat().st_size if model_path else None,
-                    "model_path": str(model_path) if model_path else None,
-                    "card_path": str(card) if card and card.exists() else None,
-                    "notes": "\n".join(run.notes),
-                    "is_baseline": run.name == BASELINE,
-                    "is_published": published,
-                    "created_at": datetime.now(UTC).replace(tzinfo=None),
-                }
-            ]
-        ),
-        "genre_scores": run.genre_scores.assign(
-            n_tracks=run.genre_scores["genre"].map(totals),
-            n_train=run.genre_scores["genre"].map(trained).round().astype(int),
-        ),
-        "confusions": run.confusions,
-        "runner_ups": run.runner_ups,
-        "calibration": run.calibration,
-        "feature_importances": run.feature_importances,
-        "surprises": run.surprises,
-        "genres_left_out": pd.DataFrame(
-            [(genre, int(totals[genre]), reason) for genre, reason in run.left_out.items()],
-            columns=["genre", "n_tracks", "reason"],
-        ),
-    }
-    connection.execute("begin")
-    try:
-        create_ml_tables(connection)
-        if published:
-            connection.execute("update ml.model_runs set is_published = false where is_published")
-        for table, frame in rows.items():
-            connection.execute(f"delete from ml.{table} where run_id = ?", [run.run_id])
-            connection.register("incoming", frame.assign(**stamp))
-            connection.execute(f"insert into ml.{table} by name select * from incoming")
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise

@@ -1,7 +1,7 @@
-"""What dbt leaves for others: whether the marts may be published, and the cleaning as SQL.
+"""What dbt leaves for others: what failed, and the cleaning as SQL.
 
-Belongs here: reading what dbt's hooks wrote down (dbt_project/macros/record_build.sql) and what it compiled. Not here:
-the Dagster asset that builds (assets/warehouse.py), copying the file (warehouse/files.py). Dagster is not imported:
+Belongs here: reading what dbt wrote into its target folder. Not here: the Dagster asset that builds
+(assets/warehouse.py), and whether the marts may be published (warehouse/publication.py). Dagster is not imported:
 that would take longer than the commands which need this.
 """
 
@@ -12,62 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from extract.cleaning import CleaningModels
-from warehouse.files import WarehouseError, quoted
+from warehouse.files import WarehouseError
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
-
-DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
-"""The raw tables whose rows are documents."""
-
-LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_at"}
-"""The raw tables that the marts are made from, and the column that says when a row was landed."""
-
-REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres publish`."
-
-
-def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise `WarehouseError` unless every mart was built and tested, from the active dataset as it is now.
-
-    The last dbt command that built anything must have built all of it, all data tests must have passed after it, and
-    no document may have been landed since it began.
-    """
-    try:
-        build = connection.execute(
-            "select command, began_at, is_complete, is_tested, problems from intermediate.last_build"
-        ).fetchone()
-        built = connection.execute("select any_value(dataset) from marts.cleaning_audit").fetchone()
-    except duckdb.CatalogException:
-        build = built = None
-    if not build or not built:
-        raise WarehouseError("dbt has built no marts here yet. Run `dbt build` first, or `make run` for everything.")
-    command, began_at, is_complete, is_tested, problems = build
-    said = f": {problems}" if problems else ""
-    if not is_complete:
-        raise WarehouseError(f"The last `dbt {command}` did not build every model{said}. {REBUILD}")
-    if not is_tested:
-        raise WarehouseError(f"Not every test has passed since the last `dbt {command}`{said}. {REBUILD}")
-    active, landed_at = connection.execute(
-        f"""
-        select dataset, greatest({
-            ", ".join(
-                f"(select max({when}) from raw.{table} as documents where documents.dataset = active.dataset)"
-                for table, when in LANDED_AT.items()
-            )
-        })
-        from raw.datasets as active where is_active
-        """
-    ).fetchone() or (None, None)
-    if active != built[0]:
-        raise WarehouseError(f"The marts hold the dataset {built[0]}, but {active} is the active one. {REBUILD}")
-    if landed_at and landed_at > began_at:
-        raise WarehouseError(
-            f"Documents were landed at {landed_at:%Y-%m-%d %H:%M:%S} (UTC), after the last `dbt {command}` had begun. "
-            + REBUILD
-        )
 
 
 def what_failed(target: Path) -> str | None:
@@ -110,7 +59,7 @@ def cleaning_models() -> CleaningModels:
     if models is None:
         command = [
             str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", "--target", "memory", "--no-introspect",
-            "--vars", "{documents_are_parsed: true}", "--select", *(f"+{name}" for name in CLEANING),
+            "--select", *(f"+{name}" for name in CLEANING),
             "--target-path", str(target), "--log-path", str(target), "--output", "json",
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -141,12 +90,8 @@ def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
         node = nodes.get(parent)
         if node is None:
             continue  # a source
-        yield f'create schema if not exists "{node["schema"]}"'
-        if node["resource_type"] == "seed":
-            file = quoted(Path(node["root_path"]) / node["original_file_path"])
-            columns = node["config"]["column_types"]
-            yield f"create table {node['relation_name']} as from read_csv({file}, header = true, columns = {columns})"
-        else:
-            yield from _statements(nodes, parent)
+        yield from _statements(nodes, parent)
+        if node["config"]["materialized"] != "ephemeral":  # which stands in the SQL of those that read it
+            yield f'create schema if not exists "{node["schema"]}"'
             kind = "table" if node["config"]["materialized"] == "table" else "view"
             yield f"create {kind} {node['relation_name']} as {node['compiled_code']}"

@@ -4,35 +4,34 @@ Belongs here: arguments, progress on the screen, and what is printed at the end.
 Dagster, dbt and scikit-learn take seconds to import, so each command imports what it needs.
 """
 
+import io
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
-from dataclasses import asdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import duckdb
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from orchestration.failures import is_suspended, told_as
+from orchestration.screens import (
+    SONGS_SHOWN,
+    STAGES,
+    console,
+    errors,
+    print_publication,
+    print_runs,
+    print_summary,
+    screen_progress,
+)
 from warehouse import files, raw
 
 if TYPE_CHECKING:
-    from ml.scoring import Scoring, Tally
+    from ml.scoring import Tally
     from warehouse.exports import Export
 
 app = typer.Typer(
@@ -40,55 +39,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its frames of Dagster and dbt would fill screens, and minutes
 )
-console = Console()
-errors = Console(stderr=True)
-
-SONGS_SHOWN = 20
 SUSPENDED = 75
 """The exit code of a crawl that stopped in good order: sysexits' EX_TEMPFAIL, try again later."""
-STAGES = {
-    "raw_documents": "extract",
-    "dbt_models": "transform and test",
-    "genre_model": "train and evaluate",
-    "ml__study_figures": "the study's protocol",
-    "ml__genre_predictions": "predict",
-    "report__published_database": "publish",
-    "report__page": "report",
-    "report__documentation": "document",
-    "report__exports": "export",
-}
-"""The run's steps in order, by Dagster's name, with the reader's word for each."""
 
 
-class ScreenProgress:
-    """A Rich progress line a stage; call it as an `warehouse.progress.Progress`."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: dict[str, object] = {}
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Show that `done` of `total` of a stage are finished."""
-        if stage not in self._task:
-            for earlier in self._progress.tasks:
-                self._progress.stop_task(earlier.id)
-            self._task[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._task[stage], completed=done, total=total)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _screen_progress() -> Iterator[ScreenProgress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True) as progress:
-        yield ScreenProgress(progress)
+@app.callback()
+def prepare_screen() -> None:
+    """Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal in Latin-1 or ASCII lacks letters that titles have
+            stream.reconfigure(errors="replace")
 
 
 def _plain_errors() -> AbstractContextManager[None]:
@@ -107,7 +67,10 @@ def _exit(words: str, error: Exception) -> typer.Exit:
 Source = Annotated[
     str,
     typer.Option(
-        "--input", "-i", help="sandbox, spotify, the path of a dump, or a published dump's name (tidytuesday)."
+        "--input",
+        "-i",
+        help="A dump's path; a published dump's name (tidytuesday); a landed dataset's; sandbox; spotify. By default "
+        "the active dataset, and the sandbox where nothing was landed.",
     ),
 ]
 Genres = Annotated[
@@ -136,7 +99,7 @@ Seed = Annotated[int, typer.Option(help="The seed of the split and of the model;
 
 
 def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **settings: Any) -> dict[str, Any]:
-    """What the options of a crawl say, as `orchestration.assets.extract.ExtractConfig` takes it."""
+    """The source and the fields of `CrawlOptions` that were given, as `ExtractConfig` takes them."""
     found: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     limits: dict[str, int | None] = dict.fromkeys(genres or [])
     if file:
@@ -156,7 +119,7 @@ def _mapping(options: list[str] | None) -> dict[str, str]:
 
 @app.command()
 def run(
-    source: Source = "sandbox",
+    source: Source = "auto",
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,
@@ -167,6 +130,7 @@ def run(
     model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
+    refit: Annotated[bool, typer.Option("--refit", help="Fit models anew, also where nothing changed.")] = False,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
     with _plain_errors():
@@ -174,17 +138,21 @@ def run(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
-    with console.status("Starting Dagster and dbt …"):
+        if source == "auto":
+            _say_which()
+    with _plain_errors(), console.status("Starting Dagster and dbt …"):
         import dagster as dg
 
+        from ml.summary import summarise
         from orchestration.definitions import definitions
-        from orchestration.resources import ROOT, warehouse_resource
+        from orchestration.resources import ROOT
 
     started = time.perf_counter()
     # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
     log = Path("logs/run.log")
-    log.parent.mkdir(exist_ok=True)
-    with _plain_errors(), _screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
+    with _plain_errors():
+        log.parent.mkdir(exist_ok=True)
+    with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
         job = definitions(progress).resolve_job_def("everything")
         with dg.DagsterInstance.from_config(str(ROOT)) as instance:
             result = job.execute_in_process(
@@ -192,7 +160,7 @@ def run(
                 run_config={
                     "ops": {
                         "raw_documents": {"config": config},
-                        "genre_model": {"config": {"model": model, "features": features, "seed": seed}},
+                        "genre_model": {"config": {"model": model, "features": features, "seed": seed, "refit": refit}},
                     },
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
@@ -203,64 +171,33 @@ def run(
         if event.is_step_success and event.step_key in STAGES
     }
     seconds["everything"] = time.perf_counter() - started
-    _print_summary(warehouse_resource().connect_published(), seconds)
-
-
-def _print_summary(connection: duckdb.DuckDBPyConnection, seconds: dict[str, float]) -> None:
-    """The table at a run's end, from the published copy."""
-    with connection:
-        dataset, synthetic, listings, clean, genres = connection.execute(
-            """
-            select any_value(dataset), any_value(is_synthetic), max(rows_after), min(rows_after),
-                (select count(distinct genre) from marts.clean_tracks)
-            from marts.cleaning_audit
-            """
-        ).fetchone()  # type: ignore[misc]
-        models = connection.execute(
-            """
-            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test from ml.model_runs as runs
-            inner join ml.model_runs as published on runs.dataset = published.dataset
-                and runs.protocol = published.protocol and runs.n_test = published.n_test and runs.folds = 1
-            where published.is_published and (runs.is_published or runs.model in ('study_forest', 'prior'))
-            qualify row_number() over (
-                partition by runs.model order by runs.is_published desc, runs.created_at desc
-            ) = 1
-            order by runs.is_published desc, runs.is_baseline, runs.created_at desc
-            """
-        ).fetchall()
-        left_out = connection.execute(
-            """
-            select genre, reason from ml.genres_left_out
-            where run_id in (select run_id from ml.model_runs where is_published) order by genre
-            """
-        ).fetchall()
-    label = " (synthetic)" if synthetic else ""
-    table = Table(title=f"song-genres: {dataset}{label}", show_header=False, title_justify="left")
-    table.add_row("listings", f"{listings:,}{label}")
-    table.add_row("clean tracks", f"{clean:,}{label}")
-    table.add_row("genres", f"{genres:,}{label}")
-    table.add_section()
-    for name, top_1, top_3, macro_f1, n_test in models:
-        table.add_row(
-            f"{name}, {n_test:,} held-out tracks{label}",
-            f"top-1 {top_1:.3f}   top-3 {top_3:.3f}   macro F1 {macro_f1:.3f}",
+    with _plain_errors():
+        with files.connect(files.published_path(), read_only=True) as connection:
+            summary = summarise(connection)
+        print_summary(
+            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )
-    if left_out:
-        shown = "; ".join(f"{genre}: {reason}" for genre, reason in left_out[:3])
-        more = f"; {len(left_out) - 3} more in ml.genres_left_out" if len(left_out) > 3 else ""
-        table.add_row(f"{len(left_out)} genres not learnt", shown + more)
-    table.add_section()
-    for stage, spent in seconds.items():
-        table.add_row(stage, f"{spent:.1f} s")
-    table.add_section()
-    table.add_row("database", str(files.published_path()))
-    table.add_row("report", "reports/index.html")
-    console.print(table)
+
+
+def _say_which() -> None:
+    """Which dataset a run without --input goes on with, and how to choose another."""
+    active = None
+    if files.warehouse_path().exists():
+        with files.connect(files.warehouse_path(), read_only=True) as connection:
+            active = next((dataset for dataset, is_active, _ in raw.landed_datasets(connection) if is_active), None)
+    if active is None:
+        console.print("Nothing was landed yet, so this is the embedded sandbox: synthetic data.", highlight=False)
+    else:
+        label = ", synthetic" if active.is_synthetic else ""
+        other = "" if active.is_synthetic else " The synthetic sandbox instead: make run INPUT=sandbox."
+        console.print(
+            f"Going on with the active dataset, {active.name} ({active.source}{label}).{other}", highlight=False
+        )
 
 
 @app.command()
 def extract(
-    source: Source = "sandbox",
+    source: Source = "auto",
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,
@@ -270,7 +207,7 @@ def extract(
     max_wait: MaxWait = None,
 ) -> None:
     """Land a source's documents and nothing more; a stopped crawl goes on with the same command."""
-    from extract.sources import crawl_options
+    from extract.settings import CrawlOptions
     from extract.sources import extract as extract_source
 
     with _plain_errors():
@@ -278,9 +215,9 @@ def extract(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
-        with _screen_progress() as progress:
+        with screen_progress() as progress:
             extraction = extract_source(
-                config.pop("source"), files.warehouse_path(), options=crawl_options(**config), progress=progress
+                config.pop("source"), files.warehouse_path(), options=CrawlOptions(**config), progress=progress
             )
     label = " (synthetic)" if extraction.dataset.is_synthetic else ""
     table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
@@ -334,36 +271,46 @@ def import_command(
     """Land a dump as raw documents and make it the active dataset."""
     from extract.dumps import import_dump
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = import_dump(
             file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
         )  # fmt: skip
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    console.print(f"Dataset [bold]{report.dataset}[/] ({report.layout} layout): {verb}. It is the active one now.")
+    name = escape(report.dataset)
+    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
+    _print_warnings(report.warnings)
     if report.problem_rows:
         console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
         for problem in report.problems:
-            console.print(f"  {problem}", highlight=False)
+            console.print(f"  {problem}", highlight=False, markup=False)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    """What the person whose file it is should look at."""
+    for warning in warnings:
+        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def clean(
     file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
-    output: Annotated[Path, typer.Argument(help="The CSV of clean tracks to write.")],
+    output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons (CSV).")
+        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
     ] = None,
     mapping: MappingOption = None,
 ) -> None:
-    """Clean a dump into a CSV, by the same rules, without touching the warehouse."""
+    """Clean a dump into a file, by the same rules, without touching the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = clean_dump(
             file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
         )
-    table = Table("rule", "rows taken", "rows after", title=f"{output} ({report.layout} layout)", title_justify="left")
+    _print_warnings(report.warnings)
+    title = f"{escape(str(output))} ({report.layout} layout)"
+    table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
         table.add_row(rule, f"{taken:,}", f"{after:,}")
     console.print(table)
@@ -374,15 +321,16 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
     """Download a published dump, check it and land it."""
     from extract.sources import import_or_fetch
 
-    with _plain_errors(), _screen_progress() as progress:
+    with _plain_errors(), screen_progress() as progress:
         report = import_or_fetch(name, files.warehouse_path(), progress=progress)
-    console.print(f"Dataset [bold]{report.dataset}[/]: {report.listings:,} listings. It is the active one now.")
+    name = escape(report.dataset)
+    console.print(f"Dataset [bold]{name}[/]: {report.listings:,} listings. It is the active one now.")
 
 
 @app.command()
 def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed.")]) -> None:
     """Make a landed dataset the active one: the next run builds from it."""
-    with _plain_errors(), files.connect(files.warehouse_path()) as connection:
+    with _plain_errors(), files.connect(files.warehouse_path(), create=False) as connection:
         raw.use(connection, name)
     console.print(f"[bold]{name}[/] is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
 
@@ -390,17 +338,17 @@ def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed
 @app.command()
 def datasets() -> None:
     """List the datasets that have been landed."""
-    with _plain_errors(), files.connect(files.warehouse_path(), read_only=True) as connection:
-        found = connection.execute(
-            """
-            select dataset, source, is_synthetic, is_active, count(listing_id) as listings
-            from raw.datasets left join raw.tracks using (dataset, source) group by all order by all
-            """
-        ).fetchall()
+    with _plain_errors():
+        with files.connect(files.warehouse_path(), read_only=True) as connection:
+            landed = raw.landed_datasets(connection)
+        if not landed:
+            raise files.WarehouseError("Nothing has been landed yet. Land a dump with `song-genres import FILE`.")
     table = Table("dataset", "source", "listings", "")
-    for dataset, source, synthetic, active, listings in found:
-        marks = ", ".join(word for word, applies in (("active", active), ("synthetic", synthetic)) if applies)
-        table.add_row(dataset, source, f"{listings:,}", marks)
+    for dataset, is_active, listings in landed:
+        marks = ", ".join(
+            word for word, applies in (("active", is_active), ("synthetic", dataset.is_synthetic)) if applies
+        )
+        table.add_row(dataset.name, dataset.source, f"{listings:,}", marks)
     console.print(table)
 
 
@@ -419,51 +367,25 @@ def train(
     """Fit models on the clean tracks and print their held-out figures beside the study's; publishes nothing."""
     from ml.dataset import load_tracks
     from ml.protocols import find_protocol
-    from ml.training import fit_protocol, record
+    from ml.records import record, study_figures
+    from ml.training import fit_job, jobs
 
     with _plain_errors():
         plan = find_protocol(protocol)
         with files.connect(files.warehouse_path(), read_only=True) as connection:
             tracks = load_tracks(connection)
-        with console.status(f"Fitting {', '.join(model or plan.models)} …"):
-            runs = fit_protocol(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
+        runs = []
+        with screen_progress() as progress:
+            wanted = jobs(tracks, protocol, models=model, features=features, folds=folds, seed=seed)
+            for done, job in enumerate(wanted):
+                progress(f"fitting {job.model}", done, len(wanted))
+                runs.append(fit_job(tracks, job))
         with files.connect(files.warehouse_path()) as connection:
             for run in runs:
                 record(connection, run, None, published=False)
-            studys = connection.execute(
-                "select model, figure, value from ml.study_figures where protocol = ?", [protocol]
-            ).fetchall()
-    label = ", synthetic" if tracks.is_synthetic else ""
-    table = Table(
-        "model", "top-1", "top-3", "macro F1", "log loss", "calibration error", "fit", "memory",
-        title=f"{tracks.dataset}{label}: {protocol}, {runs[0].folds} split(s), {runs[0].scores.n:,} held-out tracks; "
-        "in brackets the 95 % interval over artists", title_justify="left",
-    )  # fmt: skip
-    for run in runs:
-        scores = asdict(run.scores)
-        table.add_row(
-            f"{run.name} ({run.features})",
-            *(
-                f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f}-{scores[f'{name}_high']:.3f})"
-                for name in ("top_1", "top_3", "macro_f1", "log_loss")
-            ),
-            f"{scores['ece']:.3f}",
-            f"{run.fit_seconds:.1f} s",
-            f"{run.peak_mb:,.0f} MB",
-        )
-    published: dict[str, dict[str, float]] = {}
-    for name, figure, value in studys:
-        published.setdefault(name, {})[figure] = value
-    for name, figures in published.items():
-        cells = [f"{figures[name]:.3f}" if name in figures else "" for name in ("top_1", "top_3", "macro_f1")]
-        table.add_row(f"[dim]{name}, as the study published it[/]", *cells)
-    console.print(table)
-    for note in dict.fromkeys(note for run in runs for note in run.notes):
-        console.print(f"  {note}", highlight=False)
-    console.print(
-        "Recorded in ml.model_runs of the warehouse. To publish a model: song-genres run --model NAME --features …",
-        highlight=False,
-    )
+            comparable = set(runs[0].genres) == set(plan.study_genres())
+            published = study_figures(connection, protocol) if comparable else {}
+    print_runs(runs, published)
 
 
 @app.command()
@@ -475,7 +397,8 @@ def predict(
         ),
     ],
     out: Annotated[
-        str | None, typer.Argument(help="Write .csv, .parquet or .jsonl; - is standard output. On Spark, a new folder.")
+        str | None,
+        typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="OUT, said as an option.")] = None,
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
@@ -485,6 +408,7 @@ def predict(
     engine: Annotated[
         Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
     ] = "local",
+    mapping: MappingOption = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
     from ml.predictions import published_model_path
@@ -492,11 +416,14 @@ def predict(
     if out and output:
         raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
     output = out or output
-    if engine == "spark" and (output in (None, "-") or file == "-" or file_format):
+    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping):
         raise typer.BadParameter(
-            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output."
+            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, and no --map."
         )
     with _plain_errors():
+        if output and output != "-" and engine == "local":
+            files.output_format(Path(output))
+            files.require_another_file(Path(file), Path(output))
         if model is None:
             with files.connect(files.published_path(), read_only=True) as connection:
                 model = published_model_path(connection)
@@ -507,9 +434,9 @@ def predict(
             with console.status("Spark checks and scores the songs …"):
                 tally: Tally = score_songs(spark, model, file, output)
         else:
-            tally = _predict_here(model, file, output, file_format)
+            tally = _predict_here(model, file, output, file_format, _mapping(mapping))
     if output and output != "-":
-        console.print(f"{tally.songs:,} songs scored into {output}")
+        console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
     if tally.problem_rows:
         errors.print(
             f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
@@ -521,32 +448,42 @@ def predict(
             errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _predict_here(model: Path, file: str, output: str | None, file_format: str | None) -> "Scoring":
+def _predict_here(
+    model: Path, file: str, output: str | None, file_format: str | None, mapping: dict[str, str]
+) -> "Tally":
     """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
+    from extract.song_files import contained, standard_input
     from ml.model_file import load
     from ml.predictions import BATCH
-    from ml.scoring import score_songs, standard_input, write_songs
+    from ml.scoring import write_songs
+    from orchestration.songs import scored_file
 
+    is_json = None if file_format is None else file_format == "jsonl"
     with ExitStack() as stack:
         fitted = load(model)
-        path, kind = Path(file), None
-        if file == "-":
-            path, kind = stack.enter_context(standard_input(file_format))
-        progress = stack.enter_context(_screen_progress())
+        source = contained(Path(file)) if file != "-" else (
+            stack.enter_context(standard_input(sys.stdin.buffer, is_json=is_json))
+        )  # fmt: skip
+        progress = stack.enter_context(screen_progress())
         batch = BATCH if output else SONGS_SHOWN
-        scoring = score_songs(fitted, path, file_format=kind, batch=batch, progress=progress)
+        found = stack.enter_context(scored_file(fitted, source, mapping=mapping, batch=batch, progress=progress))
         shown = []
         if output is None:
-            shown = list(islice(scoring, 2))  # the second only says whether there are more
+            songs = found.scoring.__iter__()
+            shown = list(islice(songs, 2))  # the second only says whether there are more
+            songs.close()  # what was asked of DuckDB ends before its connection does
         elif output == "-":
-            write_songs(scoring, sys.stdout.buffer, file_format=file_format or ("jsonl" if kind == "jsonl" else "csv"))
+            # As what came in, unless that is a file of its own: Parquet for the screen helps nobody.
+            kind = "jsonl" if is_json or (is_json is None and file == "-" and source.file_format == "json") else "csv"
+            write_songs(found.scoring, sys.stdout.buffer, written_as=files.OutputFormat(kind))
         else:
-            write_songs(scoring, Path(output))
+            write_songs(found.scoring, Path(output))
+    _print_warnings(found.warnings)
     if output is None:
         _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
         if len(shown) > 1:
             console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
-    return scoring
+    return found.scoring
 
 
 def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool) -> None:
@@ -587,12 +524,11 @@ def report(
 @app.command()
 def publish() -> None:
     """Replace the published copy by the warehouse, after a `dbt build` by hand in which every test passed."""
-    from orchestration.builds import require_tested_build
+    from warehouse.publication import publish as publish_copy
 
-    with _plain_errors():
-        path = files.published_path()
-        size = files.publish(files.warehouse_path(), path, check=require_tested_build)
-    console.print(f"{path} ({size / 1e6:,.1f} MB) is the warehouse as it is now.", highlight=False)
+    with _plain_errors(), console.status("Publishing …"):
+        publication = publish_copy()
+    print_publication(publication, files.published_path().absolute())
 
 
 @app.command()
@@ -605,7 +541,7 @@ def export(
     with (
         _plain_errors(),
         files.connect(files.published_path(), read_only=True) as connection,
-        _screen_progress() as progress,
+        screen_progress() as progress,
     ):
         written = export_marts(connection, output, progress=progress)
     _print_export(written, "file")
@@ -621,7 +557,7 @@ def export_raw() -> None:
     with (
         _plain_errors(),
         files.connect(files.warehouse_path(), read_only=True) as connection,
-        _screen_progress() as progress,
+        screen_progress() as progress,
     ):
         written = export_documents(connection, raw_export_path(), progress=progress)
     _print_export(written, "table")
@@ -637,7 +573,7 @@ def export_raw() -> None:
 def _print_export(written: "Export", what: str) -> None:
     """The table of what was written: the rows of each `what`."""
     label = " (synthetic)" if written.is_synthetic else ""
-    table = Table(what, "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
+    table = Table(what, "rows", title=escape(f"{written.dataset}{label}: {written.folder}/"), title_justify="left")
     for name, rows in written.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(table)

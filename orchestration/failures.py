@@ -7,21 +7,25 @@ raise them write. Dagster and scikit-learn are imported where they are needed: t
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import duckdb
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """What a user can cause, and mend: its message is all that need be read."""
-    from extract.dumps import DumpError
     from extract.fetch import FetchError
     from extract.settings import CrawlError
+    from extract.song_files import SongFileError
     from ml.dataset import ModelError
-    from warehouse.files import WarehouseError
+    from warehouse.files import OutputError, WarehouseError
     from warehouse.raw import UnknownDataset
     from warehouse.spark import SparkUnavailable
 
-    return CrawlError, DumpError, FetchError, SparkUnavailable, UnknownDataset, WarehouseError, ModelError
+    return (
+        CrawlError, FetchError, ModelError, OutputError, SongFileError, SparkUnavailable, UnknownDataset,
+        WarehouseError,
+    )  # fmt: skip
 
 
 def sentence(error: BaseException | None) -> str | None:
@@ -38,6 +42,13 @@ def sentence(error: BaseException | None) -> str | None:
         return (
             f"The disk is full ({error}). What was landed and published before is as it was. Free some space, then run "
             "the same again."
+        )
+    refused = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+    if refused or (isinstance(error, duckdb.IOException) and "Permission denied" in str(error)):
+        where = Path(str(getattr(error, "filename", None) or "")).absolute() if refused else "the database"
+        return (
+            f"There is no permission to use {where} ({error}). Change who may read and write there, or work in another "
+            "folder."
         )
     return sentence(error.__cause__)
 

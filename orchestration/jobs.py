@@ -10,8 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.assets.extract import TABLES, ExtractConfig
+from orchestration.assets.extract import ExtractConfig
 from orchestration.checks import DOCUMENT_CHECKS
+from warehouse.files import write_whole
+from warehouse.raw import READ_BY_DBT
 
 INBOX = Path("data/inbox")
 DUMP = "song_genres/dump"
@@ -28,7 +30,7 @@ extract = dg.define_asset_job(
 transform = dg.define_asset_job(
     "transform",
     dg.AssetSelection.groups("staging", "intermediate", "marts")
-    | (dg.AssetSelection.checks_for_assets(*(["raw", table] for table in TABLES)) - _look_landed),
+    | (dg.AssetSelection.checks_for_assets(*(["raw", table] for table in READ_BY_DBT)) - _look_landed),
     description="Clean the active dataset, and test it: `dbt build`.",
 )
 train = dg.define_asset_job(
@@ -75,9 +77,9 @@ def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.Sk
             _put_away(path, "done")
         elif run.is_finished:
             moved = _put_away(path, "failed")
-            moved.with_name(moved.name + ".reason.txt").write_text(
+            write_whole(
+                moved.with_name(moved.name + ".reason.txt"),
                 f"{_reason(context.instance, run.run_id)}\nRun {run.run_id}. Mend it and put it back into {INBOX}/.\n",
-                encoding="utf-8",
             )
     if not files:
         yield dg.SkipReason(f"There is no file in {INBOX}/.")

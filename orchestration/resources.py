@@ -10,8 +10,10 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 
-from orchestration.builds import ROOT, newest_source, require_tested_build
+from orchestration.builds import ROOT, newest_source
 from warehouse import files
+from warehouse.publication import Publication, publish
+from warehouse.raw import raw_tables
 
 dbt_project = DbtProject(project_dir=ROOT, profiles_dir=ROOT)
 DBT = Path(sys.executable).with_name("dbt")
@@ -36,12 +38,12 @@ class Warehouse(dg.ConfigurableResource):
         """A read-only connection to the published copy; use it in a `with` block."""
         return files.connect(Path(self.published_path), read_only=True)
 
-    def publish(self) -> int:
-        """Replace the published copy by the warehouse as it is now; returns its size in bytes.
+    def publish(self) -> Publication:
+        """Replace the published copy by the warehouse as it is now, and say what changed.
 
-        Raises `WarehouseError` where the marts were not all built and tested (`require_tested_build`).
+        Raises `WarehouseError` where the marts were not all built and tested.
         """
-        return files.publish(self.file, Path(self.published_path), check=require_tested_build)
+        return publish(self.file, Path(self.published_path))
 
 
 def warehouse_resource() -> Warehouse:
@@ -78,6 +80,9 @@ def write_documentation(page: Path) -> Path:
     file = files.warehouse_path()
     if not file.exists():
         raise files.WarehouseMissing(f"There is no database at {file} to document. Make one with `make run`.")
+    with files.connect(file, read_only=True) as connection:
+        if not raw_tables(connection):
+            raise files.WarehouseError(f"Nothing was landed in {file.absolute()} yet. Land something: make run.")
     point_dbt_at(file)
     prepare_manifest()
     target = dbt_target()
@@ -86,11 +91,10 @@ def write_documentation(page: Path) -> Path:
     shutil.copyfile(dbt_project.manifest_path, target / "manifest.json")
     problem = _problem_of_dbt("docs", "generate", "--static", "--no-compile", target=target)
     if problem:
-        raise files.WarehouseError(f"dbt could not document {file}: {problem}. See {target / 'dbt.log'}.")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_name(page.name + ".unfinished")
-    shutil.copyfile(target / "static_index.html", unfinished)
-    return unfinished.replace(page)
+        raise files.WarehouseError(f"dbt could not document {file.absolute()}: {problem}. See {target / 'dbt.log'}.")
+    with files.whole_or_not_there(page) as unfinished:
+        shutil.copyfile(target / "static_index.html", unfinished)
+    return page
 
 
 def prepare_manifest() -> None:

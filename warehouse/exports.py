@@ -10,13 +10,14 @@ So every number is written with a point, whole ones too, and reads back as the s
 
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from warehouse.features import AUDIO_FEATURES
-from warehouse.files import WarehouseError, quoted
+from warehouse.files import OutputFormat, WarehouseError, file_to_write, output_format, whole_or_not_there
 from warehouse.progress import Progress, ignore
 
 TEXTS = ("artist_name", "song_name", "genre", "spotify_track_id")
@@ -24,7 +25,6 @@ STUDY_COLUMNS = (*AUDIO_FEATURES, *TEXTS, "popularity")
 LISTINGS = "audio_features_4.0.csv"
 CLEAN_TRACKS = "audio_features_4.0_clean.csv"
 README = "README.md"
-UNFINISHED = ".unfinished"
 
 FIRST_RULE_OF_THE_STUDY = "invalid_tempo_or_time_signature"
 MEMORY_LIMIT = "400MB"  # DuckDB's; sorting more listings than fit into it goes through the disk
@@ -64,20 +64,16 @@ def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *,
     queries = _queries(connection)
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows: dict[str, int] = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = {name: folder / f"{name}{UNFINISHED}" for name in (*queries, README)}
-    try:
+    with ExitStack() as stack:
+        # The last to be entered takes its place first: README.md, entered before the others, comes after them.
+        readme = stack.enter_context(whole_or_not_there(folder / README))
         for done, (name, query) in enumerate(queries.items()):
             progress("export", done, len(queries))
-            rows[name] = _copy(connection, query, unfinished[name])
+            unfinished = stack.enter_context(whole_or_not_there(folder / name))
+            rows[name] = copy_query(connection, query, unfinished, output_format(folder / name))
         written = Export(folder, dataset, is_synthetic, rows)
-        unfinished[README].write_text(_readme(connection, written), encoding="utf-8")
+        readme.write_text(_readme(connection, written), encoding="utf-8")
         (folder / README).unlink(missing_ok=True)
-        for name, path in unfinished.items():
-            path.replace(folder / name)
-    finally:
-        for path in unfinished.values():
-            path.unlink(missing_ok=True)
     progress("export", len(queries), len(queries))
     return written
 
@@ -123,22 +119,10 @@ _EARLIER_RULES = f"""
 """
 
 
-def copy_to(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    """Write the rows of `query` to `path` (.csv, else Parquet), whole or not at all; returns how many they are."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        rows = _copy(connection, query, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return rows
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    csv = path.name.removesuffix(UNFINISHED).endswith(".csv")
-    options = "format csv, header" if csv else "format parquet, compression zstd"
-    (count,) = connection.execute(f"copy ({query}) to {quoted(path)} ({options})").fetchone() or (0,)
-    return int(count)
+def copy_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path, written_as: OutputFormat) -> int:
+    """Write the rows of `query` to `path`, in place of what is there; returns how many they are."""
+    copied = connection.execute(f"copy ({query}) to {file_to_write(path)} ({written_as.copy_options})").fetchone()
+    return int((copied or (0,))[0])
 
 
 def _readme(connection: duckdb.DuckDBPyConnection, written: Export) -> str:

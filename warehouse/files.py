@@ -1,14 +1,18 @@
-"""The DuckDB files: where they lie, how they are opened, how the published copy is made.
+"""Files: where the databases lie, how they are opened, and how any file is named, read and written.
 
-Belongs here: paths, connections, publication, and how a text is written in SQL. Not here: what stands in the tables
-(raw.py, the dbt project, ml/).
+Belongs here: paths, connections, how a text or a path is written in SQL or for the shell, and the one way to write a
+file whole or not at all. Not here: what stands in the tables (raw.py, the dbt project, ml/), what is published
+(publication.py), and how songs are read from a file (extract/song_files).
 """
 
+import errno
+import glob
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import shlex
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -30,9 +34,23 @@ class WarehouseMissing(WarehouseError):
     """There is no database file where one was to be read."""
 
 
+class OutputError(ValueError):
+    """A file that cannot be written as it was named; the message says why and what to do."""
+
+
 def warehouse_path() -> Path:
-    """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory."""
-    return Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
+    """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory.
+
+    Raises `WarehouseError` for a path that DuckDB takes, but dbt does not: dbt-duckdb 1.11 puts the name of the file
+    into SQL without doubling its quotation marks, and takes what follows a `?` or `#` for no part of the path.
+    """
+    path = Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
+    if set(path.name) & set("'\"#") or set(str(path.absolute().parent)) & set("?#"):
+        raise WarehouseError(
+            f"WAREHOUSE_PATH is {path}: dbt cannot use a database whose name holds a quotation mark or #, or that lies "
+            "in a folder whose name holds ? or #. Name another file."
+        )
+    return path
 
 
 def published_path() -> Path:
@@ -45,34 +63,164 @@ def quoted(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """The name of a column or table as SQL has it, whatever signs it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def file_to_read(path: Path) -> str:
+    """The path as SQL has it for DuckDB's readers of files: that file, and no other.
+
+    They take `[ ] ? *` for patterns and a leading `~` for a home. Give them `hive_partitioning = false` as well, or a
+    folder called `genre=Jazz` adds a column.
+    """
+    return quoted(glob.escape(str(path.absolute())))
+
+
+def file_to_write(path: Path) -> str:
+    """The path as SQL has it for DuckDB's `copy … to`, which takes a leading `~` for a home, but nothing for a pattern.
+
+    Name the compression as well: else DuckDB takes it from the ending.
+    """
+    return quoted(path.absolute())
+
+
+def for_shell(path: Path | str) -> str:
+    """The path as one word of a command that a person can copy into a shell."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What a file is written as: `kind` is csv, parquet or jsonl, and text may be compressed with gzip."""
+
+    kind: str
+    is_gzipped: bool = False
+
+    @property
+    def copy_options(self) -> str:
+        """The same for DuckDB's `copy … to`."""
+        if self.kind == "parquet":
+            return "format parquet, compression zstd"
+        return f"format {self.kind.replace('jsonl', 'json')}{', header' if self.kind == 'csv' else ''}, " + (
+            "compression gzip" if self.is_gzipped else "compression none"
+        )
+
+
+OUTPUT_FORMATS = {
+    ".csv": OutputFormat("csv"),
+    ".csv.gz": OutputFormat("csv", is_gzipped=True),
+    ".parquet": OutputFormat("parquet"),
+    ".jsonl": OutputFormat("jsonl"),
+    ".jsonl.gz": OutputFormat("jsonl", is_gzipped=True),
+    ".ndjson": OutputFormat("jsonl"),
+}
+"""What can be written, by the ending of the file's name in any case of its letters."""
+
+
+def output_format(path: Path) -> OutputFormat:
+    """What `path` is to be written as. Raises `OutputError` for an ending that says nothing that we write."""
+    for ending, found in OUTPUT_FORMATS.items():
+        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
+            return found
+    raise OutputError(
+        f"{path.absolute()}: unknown ending, so nothing was written. Known for writing: {', '.join(OUTPUT_FORMATS)}."
+    )
+
+
+def require_another_file(source: Path, output: Path) -> None:
+    """Raise `OutputError` where `output` is the file `source` itself, also by a symbolic or a hard link."""
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError(
+            f"{output.absolute()} is the file that is read, and would be overwritten. It is as it was. Name "
+            "another output."
+        )
+
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+UNFINISHED = ".unfinished"
+
+
 @contextmanager
 def whole_or_not_there(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes the place of `path` if all goes well and is removed if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
+    """A path beside `path` to write to, which takes the place of `path` if all goes well and is removed if not.
+
+    Its folder is made where it is missing. Enter it before the work whose result is written: a place that cannot be
+    written raises `OutputError` at once.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    with _told_as_unwritable(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
     try:
         yield unfinished
-        unfinished.replace(path)
+        with _told_as_unwritable(path):
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_whole_or_not_there(folder: Path) -> Iterator[Path]:
+    """The same for a folder: an empty one to fill, which takes the place of `folder` and of all that it holds."""
+    unfinished, replaced = (folder.with_name(folder.name + suffix) for suffix in (UNFINISHED, ".replaced"))
+    left_behind = (unfinished, replaced)
+    try:
+        for path in left_behind:
+            shutil.rmtree(path, ignore_errors=True)
+        with _told_as_unwritable(folder):
+            unfinished.mkdir(parents=True)
+        yield unfinished
+        with _told_as_unwritable(folder):
+            if folder.exists():
+                folder.replace(replaced)
+            unfinished.replace(folder)
+    finally:
+        for path in left_behind:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write the text in UTF-8, whole or not at all."""
+    with whole_or_not_there(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _told_as_unwritable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise OutputError(
+            f"{path.absolute()} cannot be written: {error.strerror}. Name another place, or change who may write there."
+        ) from error
 
 
 def _is_lock_conflict(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "could not set lock" in str(error).lower()
 
 
-def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECONDS) -> duckdb.DuckDBPyConnection:
-    """Open the database at `path`, in UTC, and create it (with its folder) unless `read_only`.
+def connect(
+    path: Path, *, read_only: bool = False, create: bool = True, wait: float = LOCK_WAIT_SECONDS
+) -> duckdb.DuckDBPyConnection:
+    """Open the database at `path`, in UTC; where there is none, create it, unless `read_only` or told not to.
 
     DuckDB lets one process write a file, and then no other may read it. So hold the connection as briefly as
     possible: fetch first, connect only to write. Waits up to `wait` seconds for another process to let go.
 
-    Raises `WarehouseMissing` (reading a file that is not there), `WarehouseLocked`, or `WarehouseError` for a file that
-    is no database.
+    Raises `WarehouseMissing` (a file that is not there, and was not to be created), `WarehouseLocked`, or
+    `WarehouseError` for a file that is no database.
     """
-    if read_only and not path.exists():
-        raise WarehouseMissing(f"There is no database at {path}. Make one with `make run`.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if (read_only or not create) and not path.exists():
+        raise WarehouseMissing(f"There is no database at {path.absolute()}. Make one with `make run`.")
+    if not read_only:
+        with _told_as_unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
     attempts = Retrying(
         retry=retry_if_exception(_is_lock_conflict),
         stop=stop_after_delay(wait),
@@ -82,53 +230,23 @@ def connect(path: Path, *, read_only: bool = False, wait: float = LOCK_WAIT_SECO
     config: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": STORAGE_VERSION}
     try:
         connection: duckdb.DuckDBPyConnection = attempts(
-            duckdb.connect, str(path), read_only=read_only, config={} if read_only else config
+            duckdb.connect, str(path.absolute()), read_only=read_only, config={} if read_only else config
         )
     except duckdb.IOException as error:
+        if "Permission denied" in str(error):
+            raise WarehouseError(
+                f"{path.absolute()} cannot be opened: there is no permission. Change who may read and write it, or "
+                "name another file with WAREHOUSE_PATH or PUBLISHED_PATH."
+            ) from error
         if not _is_lock_conflict(error):
             raise WarehouseError(
-                f"{path} cannot be opened as a DuckDB database. Move it away, or name another file with WAREHOUSE_PATH "
-                f"or PUBLISHED_PATH. DuckDB says: {error}"
+                f"{path.absolute()} cannot be opened as a DuckDB database. Move it away, or name another file with "
+                f"WAREHOUSE_PATH or PUBLISHED_PATH. DuckDB says: {error}"
             ) from error
         raise WarehouseLocked(
-            f"{path} is in use by another process, and still was after {wait:.0f} s. Wait for the other run to end, or "
-            f"close the program that has it open (readers should open {published_path()}). DuckDB says: {error}"
+            f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
+            f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
+            f"DuckDB says: {error}"
         ) from error
     connection.execute("set timezone = 'UTC'")
     return connection
-
-
-def publish(
-    warehouse: Path, published: Path, *, check: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None
-) -> int:
-    """Replace `published` by a checkpointed copy of `warehouse`, atomically; returns the copy's size in bytes.
-
-    A reader sees the old file or the new one, never a mixture, and an open reader keeps the old one. `check` is called
-    with the open warehouse, which nobody else can write meanwhile; what it raises stops the publication.
-
-    Raises `WarehouseMissing` (there is no `warehouse`) or `WarehouseLocked`.
-    """
-    if not warehouse.exists():
-        raise WarehouseMissing(f"There is no database at {warehouse} to publish. Make one with `make run`.")
-    published.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = published.with_name(published.name + ".unfinished")
-    with connect(warehouse) as connection:
-        check(connection)
-        connection.execute("checkpoint")
-        # In a process of its own, while we hold the lock: opening and closing the file here would drop DuckDB's
-        # lock on it (POSIX locks go with the first closed descriptor), and a writer could come in half-way.
-        copy = (
-            "import os, shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2]); "
-            "f = os.open(sys.argv[2], os.O_RDONLY); os.fsync(f)"
-        )
-        try:
-            subprocess.run(
-                [sys.executable, "-I", "-c", copy, str(warehouse), str(unfinished)],
-                check=True, capture_output=True, text=True,
-            )  # fmt: skip
-        except subprocess.CalledProcessError as error:
-            unfinished.unlink(missing_ok=True)
-            reason = (error.stderr.strip() or str(error)).splitlines()[-1]  # a process that was killed says nothing
-            raise OSError(f"Could not copy {warehouse} to {published}: {reason}") from error
-    unfinished.replace(published)
-    return published.stat().st_size

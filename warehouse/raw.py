@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.files import quoted
+from warehouse.files import WarehouseError, quoted
 
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa
@@ -64,16 +64,28 @@ _DDL = {
 
 TABLES = tuple(_DDL)
 
+SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
+"""The schemas of a warehouse: raw is written here, the others by dbt and `ml/`."""
+
+DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
+"""The tables whose rows are documents that dbt reads."""
+
+LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_at"}
+"""The tables that the marts are made from, and the column that says when a row was landed."""
+
+READ_BY_DBT = ("datasets", *LANDED_AT)
+"""The tables that the dbt project reads."""
+
 _COMMENTS = {
-    "datasets": "One row a catalogue. Exactly one is active: staging reads that one alone.",
-    "artists": "One row an artist document and search hit: the artist as found under the genre that was asked for.",
-    "tracks": "One row a listing (genre, artist, track), in download order (listing_id counts from 1 a dataset).",
-    "audio_features": "One row an audio-features document: a listing's where listing_id is set (a dump's row), else a "
+    "datasets": "One row per catalogue. Exactly one is active: staging reads that one alone.",
+    "artists": "One row per artist document and search hit: the artist as found under the genre that was asked for.",
+    "tracks": "One row per listing (genre, artist, track), in download order: listing_id counts a dataset's from 1.",
+    "audio_features": "One row per audio-features document: a listing's where listing_id is set (a dump's row), else a "
     "track's. A null payload says that the source has none.",
-    "popularity": "One row a document that gives a track's popularity, where the track document does not.",
-    "unusable_responses": "One row an answer that could not be used, as it came (payload), with the reason.",
-    "requests": "One row an HTTP request: what it cost in attempts, waiting and time.",
-    "crawl": "One row a finished piece of a crawl, written with its documents: what is here is never asked for again.",
+    "popularity": "One row per document that gives a track's popularity, where the track document does not.",
+    "unusable_responses": "One row per answer that could not be used, as it came (payload), with the reason.",
+    "requests": "One row per HTTP exchange, which is one attempt at a request: what it cost in waiting and time.",
+    "crawl": "One row per finished piece of a crawl, written with its documents, and never asked for again.",
 }
 
 
@@ -96,12 +108,49 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def raw_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables of schema `raw` that there are; none in an empty database.
+
+    Raises `WarehouseError` for a database of somebody else's, and for one whose tables an older version made.
+    """
+    found: dict[str, set[str]] = {}
+    for schema, table, column in connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and not internal"
+    ).fetchall():
+        found.setdefault(f"{schema}.{table}", set()).add(column)
+    if not found:
+        return set()
+    path = _file_of(connection)
+    if foreign := sorted(name for name in found if name.partition(".")[0] not in SCHEMAS):
+        raise WarehouseError(
+            f"{path} is no warehouse of song-genres: it holds {', '.join(foreign[:3])}. Nothing was changed. Name "
+            "another file with WAREHOUSE_PATH."
+        )
+    for table in TABLES:
+        if lacking := set(_columns(table)) - found.get(f"raw.{table}", set(_columns(table))):
+            raise WarehouseError(
+                f"{path} was made by another version: raw.{table} has no column {', '.join(sorted(lacking))}. Nothing "
+                "was changed. Use that version, or name another file with WAREHOUSE_PATH."
+            )
+    return {name.removeprefix("raw.") for name in found if name.startswith("raw.")}
+
+
+def _file_of(connection: duckdb.DuckDBPyConnection) -> str:
+    (path,) = connection.execute(
+        "select path from duckdb_databases() where database_name = current_database()"
+    ).fetchone() or ("",)
+    return path or "The database"
+
+
+def _columns(table: str) -> list[str]:
+    return [column.split()[0] for column in _DDL[table].split(",")]
+
+
 def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create schema `raw` and its tables where they are missing; changes nothing else."""
+    """Create schema `raw` and its tables where they are missing; changes nothing else. Raises as `raw_tables` does."""
+    existing = raw_tables(connection)
     connection.execute("create schema if not exists raw")
-    existing = {name for (name,) in connection.execute(
-        "select table_name from duckdb_tables() where database_name = current_database() and schema_name = 'raw'"
-    ).fetchall()}  # fmt: skip
     for table, columns in _DDL.items():
         if table not in existing:
             connection.execute(f"create table raw.{table} ({columns})")
@@ -204,6 +253,19 @@ def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
         "select dataset, source, is_synthetic, content_sha256 from raw.datasets where is_active"
     ).fetchone()
     return Dataset(*row) if row else None
+
+
+def landed_datasets(connection: duckdb.DuckDBPyConnection) -> list[tuple[Dataset, bool, int]]:
+    """Every dataset, whether it is the active one, and how many listings it has, in the order of their names."""
+    if not raw_tables(connection):
+        return []
+    found = connection.execute(
+        """
+        select dataset, source, is_synthetic, content_sha256, is_active, count(listing_id)
+        from raw.datasets left join raw.tracks using (dataset, source) group by all order by dataset
+        """
+    ).fetchall()
+    return [(Dataset(*columns), is_active, listings) for *columns, is_active, listings in found]
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, int]:

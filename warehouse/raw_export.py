@@ -5,20 +5,16 @@ Belongs here: which tables and rows, how the files lie, and that they appear who
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import duckdb
 
-from warehouse.exports import UNFINISHED, Export
-from warehouse.files import WarehouseError, quoted
+from warehouse.exports import Export
+from warehouse.files import WarehouseError, file_to_write, folder_whole_or_not_there, quoted
 from warehouse.progress import Progress, ignore
-
-TABLES = ("datasets", "artists", "tracks", "audio_features", "popularity", "requests")
-"""The raw tables that the dbt project reads."""
+from warehouse.raw import READ_BY_DBT, raw_tables
 
 BY_GENRE = ("artists", "tracks")
-REPLACED = ".replaced"
 MEMORY_LIMIT = "500MB"  # DuckDB's
 ROW_GROUP = 10_000  # rows; a track's document has 1.6 kB, and a row group is made in memory
 
@@ -47,35 +43,24 @@ def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress:
         raise WarehouseError(
             "There are no raw documents to export. Land some with `make run` or `song-genres import FILE`."
         )
-    if folder.exists() and {path.name for path in folder.iterdir()} - set(TABLES):
+    if folder.exists() and {path.name for path in folder.iterdir()} - set(READ_BY_DBT):
         raise WarehouseError(
             f"{folder} is no export of raw documents, and would be replaced. Name another folder with RAW_EXPORT_PATH."
         )
-    unfinished, replaced = (folder.with_name(folder.name + suffix) for suffix in (UNFINISHED, REPLACED))
-    for left_behind in (unfinished, replaced):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows = {}
-    try:
-        for done, table in enumerate(TABLES):
-            progress("export", done, len(TABLES))
+    with folder_whole_or_not_there(folder) as unfinished:
+        for done, table in enumerate(READ_BY_DBT):
+            progress("export", done, len(READ_BY_DBT))
             rows[table] = _copy(connection, table, dataset, unfinished / table)
-        progress("export", len(TABLES), len(TABLES))
-        if folder.exists():
-            folder.replace(replaced)
-        unfinished.replace(folder)
-    finally:
-        for left_behind in (unfinished, replaced):
-            shutil.rmtree(left_behind, ignore_errors=True)
+        progress("export", len(READ_BY_DBT), len(READ_BY_DBT))
     return Export(folder, dataset, is_synthetic, rows)
 
 
 def _active_dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, bool]:
-    try:
+    found = None
+    if raw_tables(connection):
         found = connection.execute("select dataset, is_synthetic from raw.datasets where is_active").fetchone()
-    except duckdb.CatalogException:
-        found = None
     return found or (None, False)
 
 
@@ -90,7 +75,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, folde
     rows = 0
     for place, where in _parts(connection, table, dataset):
         (folder / place).mkdir(parents=True)
-        target = quoted(folder / place / "documents.parquet")
+        target = file_to_write(folder / place / "documents.parquet")
         copied = connection.execute(
             f"copy (select {', '.join(selected)} from raw.{table} where dataset = {quoted(dataset)}{where}) "
             f"to {target} (format parquet, compression zstd, row_group_size {ROW_GROUP})"

@@ -1,15 +1,12 @@
 {#-
-    A JSON object as a struct of text, or NULL where the text is no JSON or a key that we read stands in it twice
-    (which of the two is meant?). A value of an unexpected shape is its text where text is asked for, else NULL.
+    A JSON object as a struct of text. NULL where the text is not JSON, or where a key that we read occurs twice, since
+    nobody can say which of the two is meant. Where text is wanted and the value is an object or a list, its JSON text is
+    given; where a list is wanted and the value is none, NULL.
 
-    `fields`: keys read as text. `lists`: keys read as a list of objects, each with the fields to read.
-
-    With the variable `documents_are_parsed` (`song-genres clean`, which writes no JSON) the struct is taken from a second
-    column, `<payload>_parsed`, where it is not NULL.
+    `fields`: the keys to read as text. `lists`: the keys to read as lists of objects, each with the fields to read.
 -#}
 {% macro parse_json_object(payload, fields, lists={}) %}
-    {%- set parsed = adapter.dispatch('parse_json_object')(payload, fields, lists) -%}
-    {{ return('coalesce(' ~ payload ~ '_parsed, ' ~ parsed ~ ')' if var('documents_are_parsed', false) else parsed) }}
+    {{ return(adapter.dispatch('parse_json_object')(payload, fields, lists)) }}
 {% endmacro %}
 
 {% macro duckdb__parse_json_object(payload, fields, lists) -%}
@@ -22,70 +19,17 @@
     {%- endfor -%}
     {%- set twice = [] -%}
     {%- for field in shape -%}{%- do twice.append('"' ~ field ~ '",(.*,)?"' ~ field ~ '"') -%}{%- endfor -%}
-    {#- One regular expression over the keys, written as JSON, in which a quotation mark inside a key is escaped: a third of
-        the time of counting the distinct ones (DuckDB 2.0). Each `try` stands directly around what can fail. -#}
+    {#- A key that occurs twice is found by one regular expression over the list of keys as JSON, where a quotation mark inside
+        a key is escaped. That takes a third of the time of counting distinct keys (DuckDB 2.0). Each `try` stands directly
+        around what can fail. -#}
     case
         when not regexp_matches(cast(to_json(try(json_keys({{ payload }}))) as varchar), '[[,]({{ twice | join("|") }})')
             then try(from_json({{ payload }}, '{{ tojson(shape) }}'))
     end
 {%- endmacro %}
 
-{#-
-    Spark's from_json takes what follows a document, and single quotes, and gives a struct for what is no JSON. So the
-    document is read as the first of two elements of a list, as text: then the second was found where the document ends.
-    An object is read from that text; any other JSON is an object without keys, as it is for DuckDB. The lambdas give a
-    name to what was read, so that it is read once.
--#}
-{% macro spark__parse_json_object(payload, fields, lists) -%}
-    {%- set keys = fields + (lists | list) -%}
-    {%- set shape = keys | join(' string, ') ~ ' string' -%}
-    transform(
-        transform(array(from_json('[' || {{ payload }} || ',"the end"]', 'array<string>', map('allowSingleQuotes', 'false'))), elements -> case
-            when elements[1] = 'the end' and size(elements) = 2 and not {{ has_lone_surrogate(payload) }} then transform(
-                array(named_struct(
-                    'text', elements[0],
-                    'keys', filter(json_object_keys(elements[0]), key -> key in ('{{ keys | join("', '") }}'))
-                )),
-                document -> case
-                    when {{ payload }} not rlike r'^\s*\{' then from_json(if(document.text is null, null, '{}'), '{{ shape }}')
-                    when size(document.keys) = size(array_distinct(document.keys)) then from_json(document.text, '{{ shape }}')
-                end
-            )[0]
-        end),
-        found -> if(found is null, null, named_struct(
-            {%- for field in fields %}
-            '{{ field }}', {{ json_number_as_duckdb_writes_it('found.' ~ field) }}{{ ',' if not loop.last or lists }}
-            {%- endfor %}
-            {%- for field, inner in lists.items() %}
-            '{{ field }}', transform(from_json(found.{{ field }}, 'array<string>'), item -> named_struct(
-                {%- for name in inner %}
-                '{{ name }}', get_json_object(item, '$.{{ name }}'){{ ',' if not loop.last }}
-                {%- endfor %}
-            )){{ ',' if not loop.last }}
-            {%- endfor %}
-        ))
-    )[0]
-{%- endmacro %}
 
-{#- Half of a character that JSON writes as two escapes, such as \ud83d alone: no text, which DuckDB refuses. -#}
-{% macro has_lone_surrogate(payload) -%}
-    (
-        contains({{ payload }}, r'\u')
-        and replace({{ payload }}, r'\\', '')
-        rlike r'\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]'
-    )
-{%- endmacro %}
-
-{#- Java writes 1.0E-5 where DuckDB writes 1e-05. -#}
-{% macro json_number_as_duckdb_writes_it(text) -%}
-    case
-        when {{ text }} rlike r'^-?[0-9]\.[0-9]+E-?[0-9]+$' then {{ number_as_text('cast(' ~ text ~ ' as double)', 'double') }}
-        else {{ text }}
-    end
-{%- endmacro %}
-
-
-{#- Text as a number of the given type, or NULL where it is none: 4.0 is the whole number 4, 4.5 is none. -#}
+{#- Text as a number of the given type, or NULL where it is not one: 4.0 is the whole number 4, 4.5 is not a whole number. -#}
 {% macro to_number(text, type) -%}
     {%- set number = adapter.dispatch('to_double')(text) -%}
     {%- if type == 'double' -%}
@@ -96,70 +40,24 @@
 {%- endmacro %}
 
 
-{#- DuckDB reads 1_000 as a number; JSON and CSV do not. -#}
+{#- DuckDB would read 1_000 as a number, which it is not in JSON and CSV. -#}
 {% macro duckdb__to_double(text) -%}
     try_cast(case when not contains({{ text }}, '_') then {{ text }} end as double)
 {%- endmacro %}
 
-{#- Spark reads 1f, 1d and 0x1p3 as numbers, as Java does. -#}
-{% macro spark__to_double(text) -%}
-    try_cast(
-        case
-            when {{ text }} rlike r'(?i)^\s*[+-]?([0-9]+\.?[0-9]*(e[+-]?[0-9]+)?|\.[0-9]+(e[+-]?[0-9]+)?|inf|infinity|nan)\s*$'
-                then {{ text }}
-        end as double
-    )
-{%- endmacro %}
 
-
-{#- A number as a sentence shows it: 9.5, 0.0, 1e-05, 1e+16, inf, nan. `type`: double, or else a whole number. -#}
+{#- A number as the reason of a rejection shows it: 9.5, 0.0, 1e-05, 1e+16, inf, nan. -#}
 {% macro number_as_text(number, type) %}
     {{- return(adapter.dispatch('double_as_text')(number) if type == 'double' else number) -}}
 {% endmacro %}
 
 {% macro duckdb__double_as_text(number) -%}{{ number }}{%- endmacro %}
 
-{#- Java writes other exponents, and begins with them at 0.001 and 10,000,000. Its digits are the shortest, as DuckDB's. -#}
-{% macro spark__double_as_text(number) -%}
-    case
-        when isnan({{ number }}) then 'nan'
-        when abs({{ number }}) = double('infinity') then if({{ number }} > 0, 'inf', '-inf')
-        when {{ number }} = 0 then cast({{ number }} as string)
-        when abs({{ number }}) >= 0.0001 and abs({{ number }}) < 1e16
-            then regexp_replace(cast(cast({{ number }} as decimal(38, 21)) as string), r'(\.[0-9]+?)0+$', '$1')
-        else regexp_replace(split(cast({{ number }} as string), 'E')[0], r'\.0$', '') || 'e'
-            || format_string('%+03d', cast(split(cast({{ number }} as string), 'E')[1] as int))
-    end
-{%- endmacro %}
 
-
-{#- Text without the spaces (of any alphabet) around it. -#}
-{% macro trimmed(text) %}{{ return(adapter.dispatch('trimmed')(text)) }}{% endmacro %}
-
-{% macro duckdb__trimmed(text) -%}trim({{ text }}){%- endmacro %}
-
-{% macro spark__trimmed(text) -%}regexp_replace({{ text }}, r'^\p{Zs}+|\p{Zs}+$', ''){%- endmacro %}
-
-
-{#- Text where a number belongs, as the clause of a sentence that names column and text; NULL where there is nothing to say. -#}
+{#- What is wrong with text where a number belongs, as a clause that names the column and the text; NULL where nothing is. -#}
 {% macro not_a_number(name, text, type) -%}
     case
         when {{ text }} is not null and {{ to_number(text, type) }} is null
             then '{{ name }} is "' || left({{ text }}, 40) || '", not a {{ "" if type == "double" else "whole " }}number'
     end
-{%- endmacro %}
-
-
-{#- In a select list: one row an element of the list `column`, with its position from 1. -#}
-{% macro posexplode(column, position, element) %}
-    {{ return(adapter.dispatch('posexplode')(column, position, element)) }}
-{% endmacro %}
-
-{% macro duckdb__posexplode(column, position, element) -%}
-    generate_subscripts({{ column }}, 1) as {{ position }},
-        unnest({{ column }}) as {{ element }}
-{%- endmacro %}
-
-{% macro spark__posexplode(column, position, element) -%}
-    inline(transform({{ column }}, (item, place) -> struct(place + 1, item))) as ({{ position }}, {{ element }})
 {%- endmacro %}

@@ -1,10 +1,10 @@
 {#-
-    What dbt last did to the warehouse stands in it, in intermediate.last_build (one row): so that marts are published
+    The table intermediate.last_build (one row) says what dbt last did to the warehouse, so that marts are published only
     when all of them were built and tested, and not when a test failed or dbt was killed half-way.
-    Both macros are hooks; they run before and after every `dbt run`, `build`, `seed` and `test`.
+    Both macros are hooks: begin_build runs before every `dbt run` and `dbt build`, end_build after them and `dbt test`.
 -#}
 {% macro begin_build() %}
-    {% if execute and flags.WHICH in ('run', 'build', 'seed') and writes_relations() %}
+    {% if execute and flags.WHICH in ('run', 'build') and writes_relations() %}
         {{ adapter.dispatch('begin_build')() }}
     {% endif %}
 {% endmacro %}
@@ -19,12 +19,12 @@
         false as is_tested,
         'it did not end' as problems;
     comment on table intermediate.last_build is
-        'What dbt last did here. One row. Published when is_complete (all models) and is_tested (all data tests).'
+        'What dbt last did to this warehouse. One row. Marts are published when is_complete (all models) and is_tested (all data tests).'
 {%- endmacro %}
 
 
 {% macro end_build() %}
-    {% if execute and (flags.WHICH == 'test' or flags.WHICH in ('run', 'build', 'seed') and writes_relations()) %}
+    {% if execute and (flags.WHICH == 'test' or flags.WHICH in ('run', 'build') and writes_relations()) %}
         {{ adapter.dispatch('end_build')() }}
     {% endif %}
 {% endmacro %}
@@ -38,12 +38,9 @@
             {%- do wrong.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
         {%- endif -%}
     {%- endfor -%}
-    {#- Seeds count for nothing here: what a command was not told to build of them, load_seeds loads before it. -#}
     {%- set left = {'test': 0, 'model': 0} -%}
-    {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done -%}
-        {%- if not (node.attached_node or '').startswith('seed.') -%}
-            {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
-        {%- endif -%}
+    {%- for id, node in graph.nodes.items() if node.resource_type in left and id not in done and node.config.materialized != 'ephemeral' -%}
+        {%- do left.update({node.resource_type: left[node.resource_type] + 1}) -%}
     {%- endfor -%}
     {%- set problems = (wrong[:5] | join(', ') | replace("'", '')) ~ (' and ' ~ (wrong | length - 5) ~ ' more' if wrong | length > 5) -%}
     {%- if flags.WHICH == 'test' -%}
@@ -67,12 +64,6 @@
 {#- Whether this command was told to build anything, rather than to run unit tests alone. -#}
 {% macro writes_relations() %}
     {% set built = [] %}
-    {% for id in selected_resources if id.split('.')[0] in ('model', 'seed') %}{% do built.append(id) %}{% endfor %}
+    {% for id in selected_resources if id.startswith('model.') %}{% do built.append(id) %}{% endfor %}
     {{ return(built | length > 0) }}
 {% endmacro %}
-
-
-{#- On Spark nothing is recorded: the record says whether the DuckDB file may be published, and there is none. -#}
-{% macro spark__begin_build() %}{% endmacro %}
-
-{% macro spark__end_build() %}{% endmacro %}

@@ -1,7 +1,7 @@
 """A synthetic catalogue in the shapes of the Spotify Web API: artists, tracks and audio features, all made up.
 
 Belongs here: who plays in which genre, whose songs sound how, and what is wrong with some documents, as it is in real
-downloads. Not here: how genres sound (profiles.py), words (names.py), serving it over HTTP (server.py).
+downloads. Not here: how genres sound (profiles.py), words (names.py), serving it over HTTP (answers.py, server.py).
 
 The numbers are drawn first, as arrays; a document is put together from them each time it is asked for. So a catalogue
 of the study's size (916,668 listings) fits into memory.
@@ -144,7 +144,7 @@ def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str]
 
 
 def _hit_counts(genres: Sequence[Genre], listings: int) -> Integers:
-    """Hits a genre: in proportion to the study's sizes, as far as fewest and most allow."""
+    """The number of hits of each genre: in proportion to the study's sizes, as far as fewest and most allow."""
     sizes = np.array([genre.listings for genre in genres], dtype=float)
     least, wanted, most = _FEWEST_HITS * len(genres), listings / _TOP_TRACKS, _MOST_HITS * len(genres)
     if not least <= wanted <= most:
@@ -221,14 +221,14 @@ def _images(key: str) -> list[Document]:
 
 @dataclass(frozen=True)
 class _Artists:
-    """Each array has one entry an artist; artists of one home genre stand together."""
+    """Each array has one entry per artist; artists of one home genre stand together."""
 
     ids: list[str]
     home: Integers
     home_names: list[str]
     flavours: list[str]
     dice: NDArray[np.uint32]
-    mates: Integers  # whom an artist plays with
+    mates: Integers  # the artist with whom each one plays
     popularity: Integers
 
     @classmethod
@@ -275,7 +275,7 @@ class _Artists:
 
 @dataclass(frozen=True)
 class _Tracks:
-    """Each array has one entry a track; tracks of one artist stand together. `listed` pairs artists with top tracks."""
+    """Each array has one entry per track, by artist. `listed` pairs artists with top tracks."""
 
     ids: list[str]
     artists: _Artists

@@ -18,14 +18,13 @@ import typer
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from warehouse.features import AUDIO_FEATURES
+
 Floats = NDArray[np.float64]
 
-MEASURED = (
-    "danceability", "energy", "loudness", "speechiness", "acousticness", "instrumentalness", "liveness", "valence",
-    "tempo", "duration_ms", "popularity",
-)  # fmt: skip
 COUNTED = {"key": range(12), "mode": range(2), "time_signature": range(1, 6)}
 """The features with few values, and those values."""
+MEASURED = (*(name for name in AUDIO_FEATURES if name not in COUNTED), "popularity")
 FEATURES = (*MEASURED, *COUNTED)
 
 # Closer at the ends, where the long tails are (drones, speeches, twenty-minute sets).

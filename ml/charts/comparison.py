@@ -181,7 +181,7 @@ def protocols(table: pd.DataFrame) -> Drawing:
         error_x={"type": "data", "symmetric": False, "color": GREY, "thickness": 1.5, "width": 4}, hoverinfo="text",
     )  # fmt: skip
     figure.add_scatter(
-        mode="markers", name="published by the study, on its data", hoverinfo="text",
+        mode="markers", name="published by the study, on its own tracks", hoverinfo="text",
         marker={"color": ORANGE, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
     )  # fmt: skip
     figure.update_layout(

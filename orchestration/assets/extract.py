@@ -5,51 +5,54 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from extract.sources import CrawlOptions, crawl_options, extract
+from extract.settings import CrawlOptions
+from extract.sources import extract
 from orchestration.checks import DOCUMENT_CHECKS, check_documents
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import preview
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
-from warehouse.raw_export import TABLES
+from warehouse.raw import READ_BY_DBT
+
+_DEFAULTS = CrawlOptions()
 
 
 class ExtractConfig(dg.Config):
-    """Where the documents come from, and how much of them."""
+    """Where the documents come from, and how much of them; apart from `source`, these are fields of `CrawlOptions`."""
 
     source: str = Field(
         default="auto",
         description="auto: the active dataset (what of it is missing), or the sandbox in an empty warehouse. "
-        "Else: sandbox, spotify, the path of a dump, or the name of a published dump (tidytuesday).",
+        "Else: sandbox, spotify, the path of a dump, a published dump (tidytuesday), or the name of a landed dataset.",
     )
     genres: dict[str, int | None] = Field(
-        default={}, description="Genres to crawl, each with a limit of search hits or null; none are the study's 132."
+        default={}, description="Genres to crawl, each with a limit of search hits or null; none: the study's 132."
     )
-    hits_per_genre: int = Field(default=1000, description="The most search hits of a genre, 1 to 1,000.")
+    hits_per_genre: int = Field(
+        default=_DEFAULTS.hits_per_genre, description="The most search hits per genre, 1 to 1,000."
+    )
     refresh: str = Field(
-        default="",
-        description="popularity or all: ask anew, as new rows beside the old ones. Empty: only what is missing.",
+        default=_DEFAULTS.refresh,
+        description="popularity or all: ask again, and land the answers as new rows. Empty: only what is missing.",
     )
     requests_per_window: int | None = Field(
-        default=None, description="The most requests in any 30 s; by default 150 for Spotify, no limit for the sandbox."
+        default=_DEFAULTS.requests_per_window,
+        description="The most requests in any 30 s; by default 150 for Spotify, no limit for the sandbox.",
     )
-    request_budget: int | None = Field(default=None, description="Stop in good order after so many requests.")
-    max_wait: float = Field(default=900.0, description="Seconds; a longer wait than this ends the crawl in good order.")
+    request_budget: int | None = Field(
+        default=_DEFAULTS.request_budget, description="Stop in good order after so many requests, retries included."
+    )
+    max_wait: float = Field(
+        default=_DEFAULTS.max_wait, description="Seconds; a longer wait than this ends the crawl in good order."
+    )
 
     def options(self) -> CrawlOptions:
-        """The same for `extract.sources.extract`. Raises `CrawlError` for an unknown refresh."""
-        return crawl_options(
-            genres=self.genres,
-            refresh=self.refresh,
-            hits_per_genre=self.hits_per_genre,
-            requests_per_window=self.requests_per_window,
-            request_budget=self.request_budget,
-            max_wait=self.max_wait,
-        )
+        """The same for `extract.sources.extract`. Raises `CrawlError` for a value that makes no sense."""
+        return CrawlOptions(**self.model_dump(exclude={"source"}))
 
 
 @dg.multi_asset(
-    specs=[dg.AssetSpec(["raw", table], group_name="extract", kinds={"duckdb"}) for table in TABLES],
+    specs=[dg.AssetSpec(["raw", table], group_name="extract", kinds={"duckdb"}) for table in READ_BY_DBT],
     check_specs=DOCUMENT_CHECKS,
 )
 def raw_documents(
@@ -59,18 +62,19 @@ def raw_documents(
     with told_in_a_sentence():
         extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
         with warehouse.connect(read_only=True) as connection:
-            shown = {table: preview(connection, "raw", table) for table in TABLES}
+            shown = {table: preview(connection, "raw", table) for table in READ_BY_DBT}
             checks = list(check_documents(connection, extraction.dataset.name))
     cost: dict[str, dg.MetadataValue] = {}
     if extraction.report:
         cost = {
             "requests": dg.MetadataValue.int(extraction.report.requests),
+            "attempts": dg.MetadataValue.int(extraction.report.attempts),
             "retries": dg.MetadataValue.int(extraction.report.retries),
             "waited_seconds": dg.MetadataValue.float(extraction.report.waited_seconds),
             "unusable_answers": dg.MetadataValue.int(extraction.report.unusable),
             "listings_by_genre": dg.MetadataValue.json(dict(extraction.report.listings)),
         }
-    for table in TABLES:
+    for table in READ_BY_DBT:
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={

@@ -21,15 +21,11 @@ class Translator(DagsterDbtTranslator):
     """A dbt model belongs to the group of its layer: staging, intermediate or marts."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The folder below models/; seeds are read by the intermediate layer and stand there."""
-        if dbt_resource_props["resource_type"] == "source":
-            return "extract"
-        return dbt_resource_props["fqn"][1] if dbt_resource_props["resource_type"] == "model" else "intermediate"
+        """The folder below models/."""
+        return "extract" if dbt_resource_props["resource_type"] == "source" else dbt_resource_props["fqn"][1]
 
-    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:
-        """Built anew when what it is made from was; seeds are loaded with it (macros/load_seeds.sql)."""
-        if dbt_resource_props["resource_type"] == "seed":
-            return None
+    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:  # noqa: ARG002
+        """Built anew when what it is made from was."""
         return dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
 
     def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:

@@ -29,8 +29,9 @@ from extract.sandbox.catalogue import build_catalogue
 from ml.estimators import DEFAULT, make_estimator
 from ml.model_file import Model, load, predict_probabilities, save
 from ml.predictions import predict_tracks, record_predictions
-from ml.scoring import score_songs, write_songs
+from ml.scoring import write_songs
 from ml.tables import create_ml_tables
+from orchestration.songs import scored_file
 from warehouse.features import AUDIO_FEATURES
 
 SONGS = (55_000, 550_000)
@@ -97,9 +98,9 @@ def write_inputs(songs: Path, folder: Path) -> None:
 def score(model_path: Path, source: Path, output: Path) -> tuple[int, float, float]:
     """Load the model and score a file into another: songs, seconds, peak MB."""
     started = time.perf_counter()
-    scoring = score_songs(load(model_path), source)
-    write_songs(scoring, output)
-    return scoring.songs, time.perf_counter() - started, peak_mb()
+    with scored_file(load(model_path), source) as found:
+        write_songs(found.scoring, output)
+    return found.scoring.songs, time.perf_counter() - started, peak_mb()
 
 
 def into_table(model_path: Path, source: Path, database: Path) -> tuple[int, float, float]:

@@ -9,14 +9,10 @@ from typing import Literal, NamedTuple
 import duckdb
 import pandas as pd
 
+from warehouse.features import AUDIO_FEATURES
 from warehouse.raw import Dataset, land
 
-STUDY_COLUMNS = [
-    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness", "liveness",
-    "valence", "tempo", "duration_ms", "time_signature", "artist_name", "song_name", "genre", "spotify_track_id",
-    "popularity",
-]  # fmt: skip
-FEATURES = STUDY_COLUMNS[:13]
+STUDY_COLUMNS = [*AUDIO_FEATURES, "artist_name", "song_name", "genre", "spotify_track_id", "popularity"]
 
 Form = Literal["dump", "crawl"]
 
@@ -140,7 +136,7 @@ create or replace temp macro track_document(id, name, artist, duration, popular)
 ))::varchar;
 """
 _AUDIO_FEATURES_DOCUMENT = f"""to_json({{
-    {", ".join(f"'{name}': {name}" for name in FEATURES)}, 'type': 'audio_features', 'id': spotify_track_id,
+    {", ".join(f"'{name}': {name}" for name in AUDIO_FEATURES)}, 'type': 'audio_features', 'id': spotify_track_id,
     'uri': 'spotify:track:' || spotify_track_id,
     'track_href': 'https://api.spotify.com/v1/tracks/' || spotify_track_id,
     'analysis_url': 'https://api.spotify.com/v1/audio-analysis/' || spotify_track_id

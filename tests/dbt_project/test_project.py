@@ -1,14 +1,14 @@
 """The dbt project as people read it: every mart explains itself, every rule and every column is tested."""
 
-import csv
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT, Dbt
+from warehouse.features import AUDIO_FEATURES, feature_ranges
 
 UNITS = re.compile(
     r"\b(Share|Count|Flag|Points|Seconds|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"
@@ -39,7 +39,7 @@ def test_every_mart_has_a_contract_a_grain_and_a_unit_test(manifest: Node, marts
     """A mart added in a hurry: columns that can change unseen, or a table of which nobody knows what a row is."""
     unit_tested = {test["model"] for test in manifest["unit_tests"].values()}
     assert [mart["name"] for mart in marts if not mart["contract"]["enforced"]] == []
-    assert [mart["name"] for mart in marts if "One row a" not in mart["description"]] == []
+    assert [mart["name"] for mart in marts if "One row per" not in mart["description"]] == []
     assert [mart["name"] for mart in marts if mart["name"] not in unit_tested] == []
     assert [mart["name"] for mart in marts if not mart["config"]["persist_docs"]["columns"]] == []
 
@@ -64,14 +64,41 @@ def test_every_column_of_a_mart_is_described_with_its_unit_and_tested(manifest: 
     assert (undescribed, untested, without_unit) == ([], [], [])
 
 
-def test_every_cleaning_rule_has_a_model_and_a_unit_test_of_its_name(manifest: Node) -> None:
-    """A rule that is only in the seed, or that no example explains."""
-    with Path(ROOT, "dbt_project/seeds/cleaning_rules.csv").open() as file:
-        rules = [row["rule"] for row in csv.DictReader(file) if row["step"] != "0"]
+@pytest.fixture(scope="module")
+def variables() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    return found
+
+
+def test_every_cleaning_rule_has_a_model_and_a_unit_test_of_its_name(manifest: Node, variables: dict[str, Any]) -> None:
+    """A rule that is only in the list, or that no example explains."""
+    rules = list(variables["cleaning_rules"])
     models = {node["name"] for node in manifest["nodes"].values()}
     unit_tests = {test["name"] for test in manifest["unit_tests"].values()}
     assert len(rules) == 7
     assert [rule for rule in rules if f"int_listings_marked_{rule}" not in models or rule not in unit_tests] == []
+
+
+def test_every_cleaning_rule_reads_what_the_rule_before_it_left(manifest: Node, variables: dict[str, Any]) -> None:
+    """A model that names another rule than its own, so that a rule is skipped or applied out of order."""
+    chain = ["joined", *(f"marked_{rule}" for rule in variables["cleaning_rules"]), "judged"]
+    for before, after in zip(chain, chain[1:], strict=False):
+        node = manifest["nodes"][f"model.song_genres.int_listings_{after}"]
+        assert node["depends_on"]["nodes"] == [f"model.song_genres.int_listings_{before}"]
+
+
+def test_the_one_list_of_features(manifest: Node, variables: dict[str, Any]) -> None:
+    """A description that names another range than the one enforced, or a feature without a column of its type."""
+    listed = variables["audio_features"] | {"popularity": variables["popularity"]}
+    assert list(variables["audio_features"]) == AUDIO_FEATURES
+    assert feature_ranges()["loudness"] == (-60.0, 10.0)
+    columns = manifest["nodes"]["model.song_genres.clean_tracks"]["columns"]
+    assert list(columns)[:13] == AUDIO_FEATURES
+    for name, feature in listed.items():
+        assert f"{feature['minimum']} to {feature['maximum']}" in feature["description"], name
+        assert feature["unit"].lower() in feature["description"].lower(), name
+        assert feature["minimum"] <= feature["bins_from"] < feature["bins_to"] <= feature["maximum"], name
+        assert (columns[name]["data_type"], columns[name]["description"]) == (feature["type"], feature["description"])
 
 
 def test_the_model_and_the_report_are_exposures_of_the_marts(manifest: Node) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -68,3 +69,15 @@ def browser() -> Iterator[Browser]:
         expect.set_options(timeout=PATIENCE * 1000)
         yield browser
         browser.close()
+
+
+def contents(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int]]:
+    """Of each table of the database, by schema.table: its rows, and a digest of them in any order."""
+    tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+    held = {}
+    for schema, table in tables:
+        ((rows, digest),) = connection.execute(
+            f'select count(*), sum(hash(listed)) from "{schema}"."{table}" as listed'
+        ).fetchall()
+        held[f"{schema}.{table}"] = (rows, digest)
+    return held

@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.checks import contents
 from tests.conftest import PATIENCE, ROOT, own_environment
+from tests.end_to_end.conftest import contents
 from warehouse.files import connect
 
 KILLS = [

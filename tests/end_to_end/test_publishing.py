@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 from ml.dataset import Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
 from ml.features import Audio
-from orchestration.builds import require_tested_build
-from orchestration.checks import contents
 from orchestration.cli import app
 from tests.conftest import PATIENCE, ROOT
+from tests.end_to_end.conftest import contents
 from warehouse import files, raw
 from warehouse.files import WarehouseError
 from warehouse.progress import ignore
+from warehouse.publication import require_tested_build, shown_model
 from warehouse.raw import Dataset
 
 # dagster-dbt uses what dagster is about to rename.
@@ -93,7 +93,7 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
     """Guards against a change of the SQL that lets silence through, and a failure that is told in a traceback."""
     good = seen(folder)
     project = tmp_path / "project"
-    for package in ("extract", "ml", "orchestration", "dbt_project"):
+    for package in ("warehouse", "extract", "ml", "orchestration", "dbt_project"):
         shutil.copytree(ROOT / package, project / package)
     for name in ("dbt_project.yml", "profiles.yml", "dagster.yaml"):
         shutil.copyfile(ROOT / name, project / name)
@@ -112,9 +112,17 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
     assert seen(folder) == good
 
 
-def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def shown(folder: Path) -> tuple[str | None, str]:
+    """The model of the published copy, and what it says of it."""
+    with files.connect(folder / PUBLISHED, read_only=True) as connection:
+        model = shown_model(connection)
+        found = connection.execute("select model from ml.model_runs where is_published").fetchall()
+    assert [bool(model.run_id)] * len(found) == [True] * len(found)
+    return found[0][0] if found else None, model.finding
+
+
+def test_a_leaking_split_publishes_the_marts_and_not_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against figures that only look held out: one artist on both sides is enough."""
-    good = seen(folder)
 
     def leaking(tracks: Tracks, *, seed: int = 538) -> Split:
         split = split_by_artist(tracks, seed=seed)
@@ -125,15 +133,17 @@ def test_a_leaking_split_keeps_the_last_good_copy(folder: Path, monkeypatch: pyt
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == [
         "nothing_on_both_sides"
     ]
-    assert not result.success
-    assert seen(folder) == good
+    assert result.success
+    model, finding = shown(folder)
+    assert model == "lightgbm", "the last good one stays"
+    assert finding.startswith("The split leaks: 1 rows are in both parts")
+    assert "The split leaks" in (folder / "reports/index.html").read_text(encoding="utf-8")
 
 
-def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
+def test_a_model_worse_than_the_majority_leaves_the_one_before_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against a bad model on show, and against one that publishing by hand would put there."""
-    good = seen(folder)
+    """Guards against a bad model on show, and against a "no" that stops the marts and the report."""
 
     class Worst(DummyClassifier):  # type: ignore[misc]
         """Gives the rarest genre."""
@@ -148,11 +158,12 @@ def test_a_model_worse_than_the_majority_keeps_the_last_good_copy(
     result = materialise("ml", "report", model="worst")
     failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert "beats_the_majority" in failed
-    assert not result.success
-    assert seen(folder) == good
-    with files.connect(folder / WAREHOUSE, read_only=True) as connection:
-        shown = connection.execute("select model from ml.model_runs where is_published").fetchall()
-    assert shown == [("lightgbm",)]
+    assert result.success
+    model, finding = shown(folder)
+    assert model == "lightgbm"
+    assert finding.startswith("No: of 108 held-out tracks, worst names the right one of 3 genres for")
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert page.index("No: of 108 held-out tracks") < page.index("What follows is of an earlier run")
 
 
 def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> None:

@@ -1,14 +1,18 @@
 """A small catalogue with everything in it that real downloads have, and what a crawl of it must land."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from extract.crawl import CrawlReport
+from extract.crawl import crawl as crawl_settings
 from extract.sandbox.catalogue import Catalogue
 from extract.sandbox.server import SandboxServer
-from extract.settings import Settings
+from extract.settings import CrawlOptions, Settings
+from warehouse.progress import Progress, ignore
 
 GENRES = ["Acid House", "Dub", "K-pop", "Québécois", "Rai", "Shibuya-kei"]
 
@@ -95,9 +99,17 @@ def listings(source: Catalogue, genres: list[str] = GENRES) -> list[tuple[str, s
     ]
 
 
-def quick(sandbox: SandboxServer, **changes: Any) -> Settings:
-    """Settings of a crawl that does not wait long for anything, in small batches."""
-    return sandbox.settings(**{"backoff_seconds": 0.001, "timeout": 5.0, "requests_per_batch": 15, **changes})
+def quick(**changes: Any) -> CrawlOptions:
+    """Options of a crawl that does not wait long for anything, in small batches."""
+    return CrawlOptions(**{"backoff_seconds": 0.001, "timeout": 5.0, "requests_per_batch": 15, **changes})
+
+
+def crawl(sandbox: SandboxServer, file: Path, *, progress: Progress = ignore, **changes: Any) -> CrawlReport:
+    """Crawl the sandbox with quick options; `changes` are fields of `CrawlOptions` or of `Settings`."""
+    own = {item.name for item in fields(Settings)} - {"requests_per_window"}
+    settings = sandbox.settings(**{name: value for name, value in changes.items() if name in own})
+    options = quick(**{name: value for name, value in changes.items() if name not in own})
+    return crawl_settings(settings, file, options, progress=progress)
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:

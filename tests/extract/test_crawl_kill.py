@@ -11,18 +11,18 @@ import pytest
 
 from extract.crawl import crawl
 from extract.sandbox.server import serve
-from extract.settings import Settings
+from extract.settings import CrawlOptions, Settings
 from tests.extract.crawl_fixtures import GENRES, assert_complete, catalogue, documents, quick
 
 BATCH = 10
 
 
-def crawler(settings: Settings, path: Path) -> multiprocessing.process.BaseProcess:
+def crawler(settings: Settings, path: Path, options: CrawlOptions) -> multiprocessing.process.BaseProcess:
     """A crawl in a process of its own, not started yet."""
     # Forked from a server that has everything imported: starting Python fifty times would take longer than the crawls.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "extract.crawl"])
-    return context.Process(target=crawl, args=(settings, path), kwargs={"genres": GENRES})
+    return context.Process(target=crawl, args=(settings, path, options))
 
 
 @pytest.mark.slow
@@ -33,10 +33,10 @@ def test_kill_9_at_random_moments(tier: str, kills: int, tmp_path: Path) -> None
     print(f"seed {seed}")  # shown where the test fails
     draw = random.Random(seed)
     with serve(catalogue(), tier=tier, reccobeats_coverage=0.7) as sandbox:
-        settings = quick(sandbox, requests_per_batch=BATCH)
+        settings, options = sandbox.settings(), quick(genres=GENRES, requests_per_batch=BATCH)
         for undisturbed in (tmp_path / "1.duckdb", tmp_path / "2.duckdb"):  # the first also starts the fork server
             asked, started = sandbox.count(), time.monotonic()
-            process = crawler(settings, undisturbed)
+            process = crawler(settings, undisturbed, options)
             process.start()
             process.join()
             assert process.exitcode == 0
@@ -48,7 +48,7 @@ def test_kill_9_at_random_moments(tier: str, kills: int, tmp_path: Path) -> None
             path = tmp_path / f"killed{crawls}.duckdb"
             asked, killed = sandbox.count(), 0
             while True:
-                process = crawler(settings, path)
+                process = crawler(settings, path, options)
                 process.start()
                 process.join(draw.uniform(0, duration / 2) if done < kills else None)
                 if process.exitcode is not None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
+from extract.crawl import CrawlSuspended
 from extract.http import Budget, Policy, Refused, Session, Suspended
 from extract.reccobeats import spotify_id
-from extract.sandbox.server import CLIENT_SECRET, FAULTS, Fault, SandboxServer, serve
-from extract.settings import CrawlError, CredentialsError, Settings
+from extract.sandbox.faults import FAULTS, Fault
+from extract.sandbox.server import CLIENT_SECRET, SandboxServer, serve
+from extract.settings import CrawlError, CrawlOptions, CredentialsError, Settings
 from extract.spotify import EndpointClosed, Spotify
-from tests.extract.crawl_fixtures import catalogue, quick
+from tests.extract.crawl_fixtures import catalogue, crawl, quick, rows
 
 ARTIST = "artist0x0AAAAAAAAAAAAA"
 
@@ -30,8 +33,14 @@ def client(sandbox: SandboxServer) -> Iterator[Callable[..., Spotify]]:
     made: list[Spotify] = []
 
     def make(**changes: Any) -> Spotify:
-        settings = quick(sandbox, **changes)
-        made.append(Spotify(settings, Policy("Spotify", "sandbox", settings, Budget(None))))
+        own = {
+            name: value
+            for name, value in changes.items()
+            if name in ("client_secret", "api_address", "accounts_address")
+        }
+        options = quick(**{name: value for name, value in changes.items() if name not in own})
+        policy = Policy("Spotify", "sandbox", options, Budget(None))
+        made.append(Spotify(sandbox.settings(**own), options, policy))
         return made[-1]
 
     yield make
@@ -96,8 +105,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SPOTIFY_CLIENT_ID", "the-id")
     monkeypatch.setenv("SPOTIFY_CLIENT_SECRET", "the-secret")
     monkeypatch.setenv("SPOTIFY_API_ADDRESS", "http://127.0.0.1:1/v1")
-    settings = Settings.from_environment(market="SE")
-    assert (settings.client_id, settings.client_secret, settings.market) == ("the-id", "the-secret", "SE")
+    settings = Settings.from_environment()
+    assert (settings.client_id, settings.client_secret) == ("the-id", "the-secret")
     assert settings.api_address == "http://127.0.0.1:1/v1"
     assert settings.accounts_address == "https://accounts.spotify.com"
     assert "the-secret" not in repr(settings)
@@ -169,6 +178,31 @@ def test_nobody_at_home_suspends(client: Callable[..., Spotify]) -> None:
         client(accounts_address="http://127.0.0.1:9", max_attempts=2).top_tracks(ARTIST)
 
 
+def test_a_certificate_that_is_not_trusted_names_the_setting_that_helps(
+    warehouse_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against retries and "Suspended" where only a setting helps, and against one that does not."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain, key, trusted = tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "authority.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with serve(catalogue(), certificate=(chain, key)) as sandbox:
+        with pytest.raises(CrawlError, match=r"certificate at 127.0.0.1:\d+ is not trusted") as caught:
+            crawl(sandbox, warehouse_file, genres=["Dub"])
+        assert "REQUESTS_CA_BUNDLE" in str(caught.value)
+        assert not isinstance(caught.value, CrawlSuspended)
+        assert rows(warehouse_file, "select attempts, status from raw.requests") == [(1, None)]
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
+        with pytest.raises(CrawlError, match=r"absent.pem.*REQUESTS_CA_BUNDLE"):
+            crawl(sandbox, warehouse_file, genres=["Dub"])
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+        assert crawl(sandbox, warehouse_file, genres=["Dub"]).finished
+
+
 def test_netrc_and_proxies_stay_out(
     client: Callable[..., Spotify], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -184,10 +218,9 @@ def test_netrc_stays_out_where_proxies_are_used(monkeypatch: pytest.MonkeyPatch,
     """Guards against the same on a real address, for which the environment does count."""
     (tmp_path / "netrc").write_text("default login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    settings = Settings("id", "secret")
-    with Session(Policy("Spotify", "spotify", settings, Budget(None)), settings.api_address) as session:
+    with Session(Policy("Spotify", "spotify", CrawlOptions(), Budget(None))) as session:
         assert session.trust_env
-        request = requests.Request("GET", settings.api_address, headers={"Authorization": "Bearer ours"})
+        request = requests.Request("GET", "https://api.spotify.com/v1", headers={"Authorization": "Bearer ours"})
         assert session.prepare_request(request).headers["Authorization"] == "Bearer ours"
 
 

@@ -1,11 +1,14 @@
 """The tables that the report reads, made in seconds from made-up tracks: no dbt, but the marts' own columns."""
 
+from dataclasses import replace
+
 import duckdb
 import numpy as np
 
 from ml.dataset import Tracks
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
+from warehouse.publication import tracks_digest
 
 CONTINUOUS = [name for name in AUDIO_FEATURES if name not in ("key", "mode", "time_signature")]
 RANGES = {
@@ -33,8 +36,11 @@ def some_tracks(genres: list[str], artists: int = 12, songs: int = 2) -> Tracks:
     return Tracks(frame, tracks.credits, tracks.dataset, tracks.is_synthetic)
 
 
-def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> None:
-    """Schema marts, as dbt would make it of `tracks`: the tables and columns that the report reads."""
+def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
+    """Schema marts, as dbt would make it of `tracks`: the tables and columns that the report reads.
+
+    Returns the tracks as `load_tracks` would read them.
+    """
     frame = tracks.frame.assign(
         dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, listing_id=np.arange(len(tracks.frame))
     )
@@ -83,3 +89,4 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> None:
         );
         """
     )
+    return replace(tracks, digest=tracks_digest(connection))

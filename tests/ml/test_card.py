@@ -29,7 +29,7 @@ def runs() -> list[Run]:
 
 def test_the_figures_are_the_runs_beside_the_baselines(runs: list[Run]) -> None:
     """Guards against a card whose figures are of another run, or compared over other tracks."""
-    text = card(runs[0], 2_500_000, beside=runs[1:])
+    text = card(runs[0], 2_500_000, beside=[run.summary for run in runs[1:]])
     scores = runs[0].scores
     found = re.search(r"\| Genre is the first guess \| (.+) \| (.+) \|", text)
     assert found
@@ -88,7 +88,9 @@ def test_of_many_genres_the_best_and_the_worst_are_shown() -> None:
 
 def test_the_card_is_written_beside_the_model_and_repeats(runs: list[Run], tmp_path: Path) -> None:
     """Guards against cards in another folder than their model."""
-    path = write_card(runs[0], save_model(runs[0], tmp_path), beside=runs)
+    path = write_card(runs[0], save_model(runs[0], tmp_path), beside=[run.summary for run in runs])
     assert path == tmp_path / runs[0].run_id / "card.md"
-    assert path.read_text(encoding="utf-8") == card(runs[0], path.with_name("model.skops").stat().st_size, beside=runs)
+    assert path.read_text(encoding="utf-8") == card(
+        runs[0], path.with_name("model.skops").stat().st_size, beside=[run.summary for run in runs]
+    )
     assert not re.search(r"\n{3,}", path.read_text(encoding="utf-8"))

@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 from ml import protocols
 from ml.dataset import ModelError, Tracks
 from ml.protocols import PROTOCOLS, STUDY_GENRES, TitleWords, find_protocol
-from ml.training import fit, fit_protocol, record, save_model
+from ml.records import record
+from ml.training import fit, fit_job, jobs, save_model
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
 
@@ -133,7 +134,7 @@ def test_every_protocol_gives_the_same_figures_for_each_of_its_models() -> None:
         ["Ambient", "Punk"] * 60, [[f"artist {number // 2}"] for number in range(120)], loudness={"Ambient": -30.0}
     )
     for name in ("study_2023_04", "study_2023_05"):
-        runs = fit_protocol(tracks, name)
+        runs = [fit_job(tracks, job) for job in jobs(tracks, name)]
         assert [run.name for run in runs] == list(PROTOCOLS[name].models)
         assert len({tuple(run.splits[0].test) for run in runs}) == 1
         for run in runs[1:]:

@@ -16,8 +16,9 @@ from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import DEFAULT, ESTIMATORS
 from ml.features import Audio
+from ml.records import record
 from ml.tables import create_ml_tables
-from ml.training import PeakMemory, fit, record, save_model
+from ml.training import PeakMemory, fit, save_model
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
 

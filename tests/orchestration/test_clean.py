@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from extract.cleaning import clean_dump
-from extract.dumps import DumpError
+from extract.song_files import SongFileError
 from orchestration import builds
 from orchestration.builds import cleaning_models
 from orchestration.cli import app
@@ -143,7 +143,7 @@ def test_a_dump_that_is_mostly_unusable_is_refused_as_an_import_would(tmp_path: 
     dump, output = tmp_path / "wrong.csv", tmp_path / "clean.csv"
     dump.write_text("\n".join([",".join(STUDY_COLUMNS), song(), song(energy="loud"), song(energy="louder")]))
     output.write_text("from before")
-    with pytest.raises(DumpError, match=r"2 of 3 rows cannot be used.*(?s:.)*row 2, column energy: 'loud'"):
+    with pytest.raises(SongFileError, match=r"2 of 3 rows cannot be used.*(?s:.)*row 2, column energy: 'loud'"):
         clean_dump(dump, output, cleaning_models())
     assert output.read_text() == "from before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.csv", "wrong.csv"]

@@ -1,4 +1,4 @@
-"""What dbt says where Spark cannot begin: a sentence, with what to install or run."""
+"""What dbt says where Spark cannot begin."""
 
 import os
 import subprocess
@@ -9,17 +9,10 @@ import pytest
 from dbt_common.exceptions import CompilationError
 
 from tests.conftest import ROOT
-from tests.extract.test_spark import java
 from tests.spark.conftest import Build
-
-
-def dbt(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Plain dbt, with Spark for its target."""
-    own = {"DBT_PROJECT_DIR": str(ROOT), "DBT_PROFILES_DIR": str(ROOT), "DBT_TARGET_PATH": str(cwd / "target")}
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), *arguments, "--target", "spark"],
-        cwd=cwd, env=os.environ | own | environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+from tests.warehouse.test_spark import java
+from warehouse import files
+from warehouse.raw import Dataset, land, rows
 
 
 @pytest.mark.parametrize(
@@ -27,19 +20,40 @@ def dbt(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
     [(None, "There is no Java, which Spark runs on."), ('openjdk version "11.0.2"', "is Java 11, which is too old")],
     ids=["no Java", "Java 11"],
 )
-def test_without_a_java_that_will_do(version: str | None, words: str, tmp_path: Path) -> None:
-    """Guards against pyspark's traceback, which names neither."""
-    home = java(tmp_path, version) if version else tmp_path / "nowhere"
-    refused = dbt("build", cwd=tmp_path, JAVA_HOME=str(home))
-    assert refused.returncode == 2
-    assert words in refused.stdout
-    assert "Install Java 17 or 21" in refused.stdout
-    assert "Traceback" not in refused.stdout + refused.stderr
+def test_the_export_for_spark_says_that_java_is_missing(version: str | None, words: str, tmp_path: Path) -> None:
+    """Guards against pyspark's traceback as the first word about Java; the files are written all the same."""
+    with files.connect(tmp_path / "warehouse.duckdb") as connection:
+        land(connection, Dataset("tiny", "sandbox"), {"tracks": rows("tracks", [{"listing_id": 1, "payload": "{}"}])})
+    own = {
+        "WAREHOUSE_PATH": str(tmp_path / "warehouse.duckdb"),
+        "RAW_EXPORT_PATH": str(tmp_path / "raw"),
+        "JAVA_HOME": str(java(tmp_path, version) if version else tmp_path / "nowhere"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "export-raw"],
+        cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert words in done.stderr
+    assert "Install Java 17 or 21" in done.stderr
+    assert (tmp_path / "raw" / "tracks").is_dir()
 
 
-def test_what_starts_no_spark_needs_no_java(tmp_path: Path) -> None:
-    """Guards against a check that stands in the way of an editor or a linter."""
-    assert dbt("parse", cwd=tmp_path, JAVA_HOME=str(tmp_path / "nowhere")).returncode == 0
+def test_what_dbt_says_without_java_is_explained(tmp_path: Path) -> None:
+    """Guards against an error that our page does not explain: dbt connects before any macro of ours runs."""
+    own = {
+        "DBT_PROJECT_DIR": str(ROOT),
+        "DBT_PROFILES_DIR": str(ROOT),
+        "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "JAVA_HOME": str(tmp_path / "nowhere"),
+    }
+    refused = subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "build", "--target", "spark"],
+        cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode != 0
+    assert "JAVA_GATEWAY_EXITED" in refused.stdout
+    assert "JAVA_GATEWAY_EXITED" in (ROOT / "docs" / "spark.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -1,6 +1,5 @@
 """The DuckDB files: the lock, the published copy, the storage version."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -9,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from warehouse import files
-from warehouse.files import WarehouseLocked, WarehouseMissing, connect, publish
+from warehouse.files import WarehouseLocked, WarehouseMissing, connect
+from warehouse.publication import publish
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -92,80 +91,3 @@ def test_paths_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PUBLISHED_PATH", "")
     assert files.warehouse_path() == Path("a.duckdb")
     assert files.published_path() == Path("data/song_genres.duckdb")
-
-
-def write(file: Path, number: int) -> None:
-    with connect(file) as connection:
-        connection.execute("create or replace table numbers as select ? as number from range(200000)", [number])
-
-
-def test_an_open_reader_keeps_the_old_copy_and_a_new_one_gets_the_new(
-    warehouse_file: Path, tmp_path: Path, query: Query
-) -> None:
-    """Guards against a run that a reader stops, and against one that pulls the file from under a reader."""
-    published = tmp_path / "out" / "published.duckdb"
-    write(warehouse_file, 1)
-    assert publish(warehouse_file, published) == published.stat().st_size
-    read = "select min(number), max(number), count(*) from numbers"
-    with duckdb.connect(str(published), read_only=True) as reader:
-        write(warehouse_file, 2)
-        publish(warehouse_file, published)
-        assert reader.execute(read).fetchall() == [(1, 1, 200_000)]
-    assert query(read, published) == [(2, 2, 200_000)]
-    assert [path.name for path in published.parent.iterdir()] == ["published.duckdb"]
-
-
-READ_ON_AND_ON = """
-import duckdb, sys
-while True:
-    with duckdb.connect(sys.argv[1], read_only=True) as connection:
-        low, high, count = connection.execute("select min(number), max(number), count(*) from numbers").fetchone()
-    assert low == high and count == 200_000, (low, high, count)
-    print(low, flush=True)
-"""
-
-
-def test_readers_never_see_a_mixture(warehouse_file: Path, tmp_path: Path) -> None:
-    """Guards against a copy that is visible before it is complete."""
-    published = tmp_path / "published.duckdb"
-    write(warehouse_file, 0)
-    publish(warehouse_file, published)
-    with subprocess.Popen(
-        [sys.executable, "-c", READ_ON_AND_ON, str(published)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as reader:  # fmt: skip
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "0\n"
-        for number in range(1, 6):
-            write(warehouse_file, number)
-            publish(warehouse_file, published)
-        while (line := reader.stdout.readline()) not in ("5\n", ""):
-            pass
-        reader.kill()
-        assert line == "5\n", reader.stderr.read() if reader.stderr else ""
-
-
-def test_a_copy_that_fails_leaves_the_old_one(
-    warehouse_file: Path, tmp_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against a full disk that takes the published database with it."""
-    published = tmp_path / "published.duckdb"
-    write(warehouse_file, 1)
-    publish(warehouse_file, published)
-    monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    with pytest.raises(OSError, match="Could not copy"):
-        publish(warehouse_file, published)
-    assert query("select max(number) from numbers", published) == [(1,)]
-    assert [path.name for path in tmp_path.glob("*.duckdb*")] == ["published.duckdb"]
-
-
-def test_the_file_can_be_opened_by_duckdb_1_5(warehouse_file: Path, tmp_path: Path) -> None:
-    """Guards against a database that today's command line refuses: DuckDB 2.0 would write its own version."""
-    write(warehouse_file, 1)
-    published = tmp_path / "published.duckdb"
-    publish(warehouse_file, published)
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{published}' as copy (read_only)")
-        assert connection.execute(
-            "select tags['storage_version'] from duckdb_databases() where database_name = 'copy'"
-        ).fetchall() == [("v1.5.0+",)]

@@ -3,7 +3,7 @@ with documents as (
     where listing_id is null
 )
 
--- The features at the end decide between two documents of one batch, so that the order of the rows never does.
+-- Between two documents of one batch the features themselves decide, so that the order of the rows never does.
 select
     requested_track_id,
     is_empty_slot,

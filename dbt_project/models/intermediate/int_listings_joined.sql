@@ -21,7 +21,7 @@ popularity_of_tracks as (
     select * from {{ ref('int_popularity_latest') }}
 ),
 
--- A dump's row has features of its own; in a crawl they belong to the track.
+-- In a dump the features belong to the listing, in a crawl to the track.
 joined as (
     select
         tracks.listing_id,

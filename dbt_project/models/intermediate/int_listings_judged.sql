@@ -1,10 +1,10 @@
 {{ config(materialized='table') }}
 
 with listings as (
-    select * from {{ ref('int_listings_marked_renamed_repeat') }}
+    select * from {{ listings_after_all_rules() }}
 )
 
--- Narrow: the marts join it to int_listings_joined, so that no wide row goes through the rules' windows.
+-- Only these columns: the marts join them to int_listings_joined, so that the rules' windows need not carry wide rows.
 select
     listing_id,
     rejected_by,

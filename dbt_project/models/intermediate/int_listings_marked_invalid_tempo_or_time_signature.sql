@@ -1,5 +1,5 @@
 with listings as (
-    select * from {{ ref('int_listings_marked_invalid_audio_features') }}
+    select * from {{ listings_before('invalid_tempo_or_time_signature') }}
 ),
 
 -- An unknown time signature is NULL, which is not below 1.

@@ -1,5 +1,5 @@
 with listings as (
-    select * from {{ ref('int_listings_marked_unreadable_document') }}
+    select * from {{ listings_before('missing_audio_features') }}
 ),
 
 judged as (

@@ -1,5 +1,22 @@
 with listings as (
-    select * from {{ ref('int_listings_marked_track_repeat') }}
+    select * from {{ listings_before('renamed_repeat') }}
 ),
 
-{{ mark_repeats('listings', ['spotify_track_id'], 'renamed_repeat', 'same track id as') }}
+-- A listing that an earlier rule rejected is a group of its own, so it repeats nothing and nothing repeats it.
+compared as (
+    select
+        *,
+        min(listing_id) over (
+            partition by spotify_track_id, case when rejected_by is not null then listing_id end
+        ) as first_listing_id
+    from listings
+),
+
+judged as (
+    select
+        *,
+        case when listing_id > first_listing_id then 'same track id as listing ' || first_listing_id end as reason
+    from compared
+)
+
+{{ mark_listings('judged', 'renamed_repeat', helpers=['first_listing_id']) }}

@@ -1,5 +1,5 @@
 with listings as (
-    select * from {{ ref('int_listings_joined') }}
+    select * from {{ listings_before('unreadable_document') }}
 ),
 
 judged as (

@@ -1,5 +1,5 @@
 with rules as (
-    select * from {{ ref('cleaning_rules') }}
+    select * from {{ ref('int_cleaning_rules') }}
 ),
 
 datasets as (

@@ -10,8 +10,10 @@ select
     requests.source,
     requests.endpoint,
     requests.status,
-    count(*) as requests,
-    cast(sum(requests.attempts) as bigint) as attempts,
+    -- raw.requests has one row per attempt; `attempts` is the attempt's number. So a question counts once: at its first.
+    count(*) filter (where requests.attempts = 1) as requests,
+    count(*) as attempts,
+    count(*) filter (where requests.attempts > 1) as retries,
     sum(requests.waited_seconds) as waited_seconds,
     sum(requests.elapsed_seconds) as elapsed_seconds,
     min(requests.requested_at) as first_requested_at,

@@ -1,6 +1,6 @@
-{%- set features = (audio_features() | list) + ['popularity'] -%}
+{%- set features = track_numbers() | list -%}
 
--- All pairs in one scan; popularity and time_signature count where both are known.
+-- All pairs in one scan. A pair counts the tracks in which both are known: popularity and time_signature may not be.
 with correlated as (
     select
         {% for feature in features %}
@@ -15,7 +15,7 @@ with correlated as (
     group by dataset, is_synthetic
 ),
 
--- A select a pair, joined by union all, would be a scan a pair on Spark.
+-- One select per pair, joined by union all, would be one scan per pair on Spark.
 pairs as (
     select
         split_part(pair, '__', 1) as feature,
@@ -56,7 +56,7 @@ mirrored as (
     where sides.side = 1 or pairs.feature <> pairs.other_feature
 )
 
--- A feature that is the same in all tracks correlates with nothing.
+-- The correlation with a feature that is the same in all tracks is not a number.
 select
     feature,
     other_feature,

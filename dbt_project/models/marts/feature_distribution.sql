@@ -1,5 +1,5 @@
 with measured as (
-    {{ features_of_tracks((audio_features() | list) + ['popularity']) }}
+    {{ features_of_tracks(track_numbers() | list) }}
 ),
 
 ranges as (
@@ -7,10 +7,10 @@ ranges as (
         feature,
         bins_from,
         bins_to - bins_from as span
-    from {{ ref('audio_feature_ranges') }}
+    from {{ ref('int_feature_bins') }}
 ),
 
--- Rounded first: 0.29 * 100 is 28.999999999999996.
+-- Rounded before floor, since 0.29 * 100 is 28.999999999999996.
 binned as (
     select
         measured.genre,
@@ -25,7 +25,7 @@ binned as (
     inner join ranges on measured.feature = ranges.feature
 ),
 
--- Without genre: all genres together.
+-- Each genre, and all genres together in the rows without a genre.
 counted as (
     select
         genre,

@@ -22,7 +22,7 @@ bounds as (
     from quartiles
 ),
 
--- Without genre: all genres together.
+-- Each genre, and all genres together in the rows without a genre.
 counted as (
     select
         measured.genre,

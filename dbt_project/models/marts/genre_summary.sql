@@ -1,5 +1,5 @@
 with measured as (
-    {{ features_of_tracks((audio_features() | list) + ['popularity']) }}
+    {{ features_of_tracks(track_numbers() | list) }}
 ),
 
 artists as (

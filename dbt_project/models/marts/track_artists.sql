@@ -30,7 +30,7 @@ credited as (
     where coalesce(artist.name, artist.id) is not null
 ),
 
--- A document that credits nobody: the artist under whom the track was listed.
+-- Where the document credits nobody, the artist under whom the track was listed.
 listed as (
     select
         tracks.spotify_track_id,

@@ -18,15 +18,15 @@ renamed as (
         track_id as requested_track_id,
         listing_id,
         payload is null or {{ trimmed('payload') }} = 'null' as is_empty_slot,
-        {% for feature, type in audio_features().items() %}
-            {{ to_number('document.' ~ feature, type) }} as {{ feature }},
+        {% for name, feature in audio_features().items() %}
+            {{ to_number('document.' ~ name, feature.type) }} as {{ name }},
         {% endfor %}
         case
             when document is null then 'the audio-features document is not a JSON object that names each key once'
             else nullif(concat_ws(
                 '; ',
-                {% for feature, type in audio_features().items() %}
-                    {{ not_a_number(feature, 'document.' ~ feature, type) }}{{ ',' if not loop.last }}
+                {% for name, feature in audio_features().items() %}
+                    {{ not_a_number(name, 'document.' ~ name, feature.type) }}{{ ',' if not loop.last }}
                 {% endfor %}
             ), '')
         end as problems,

@@ -1,4 +1,4 @@
-{#- Each row's `columns` are those of its listing: no value changed, or came from another row, on the way to the mart. -#}
+{#- The `columns` of each row equal those of its listing: on the way to the mart no value changed or came from another row. -#}
 {% test as_listed(model, columns) %}
     select tested.listing_id
     from {{ model }} as tested

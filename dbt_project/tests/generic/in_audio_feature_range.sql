@@ -1,7 +1,7 @@
-{#- A column named after an audio feature, within that feature's range (seed audio_feature_ranges). NULL passes. -#}
+{#- A column named after an audio feature (or popularity) is within its range in dbt_project.yml. NULL passes. -#}
 {% test in_audio_feature_range(model, column_name) %}
-    select tested.{{ column_name }}
-    from {{ model }} as tested
-    inner join {{ ref('audio_feature_ranges') }} as ranges on ranges.feature = '{{ column_name }}'
-    where tested.{{ column_name }} not between ranges.minimum and ranges.maximum
+    {% set number = track_numbers()[column_name] %}
+    select {{ column_name }}
+    from {{ model }}
+    where {{ column_name }} not between {{ number.minimum }} and {{ number.maximum }}
 {% endtest %}

@@ -1,4 +1,4 @@
-{#- Text that is there has a character other than space. NULL passes: unknown is not blank. -#}
+{#- Text has at least one character other than a space. NULL passes: unknown is not blank. -#}
 {% test not_blank(model, column_name) %}
     select {{ column_name }}
     from {{ model }}

@@ -1,5 +1,5 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rejected_listings'}}}) }}
--- Nothing is dropped silently: each landed listing is a clean track or a rejected listing, never both, and no other is.
+-- Nothing is dropped silently: each landed listing is either a clean track or a rejected listing, and nothing else is.
 with outcomes as (
     select
         listing_id,

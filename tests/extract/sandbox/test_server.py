@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, FAULTS, Fault, SandboxServer, run_server, serve
+from extract.sandbox.faults import FAULTS, Fault
+from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, SandboxServer, run_server, serve
 from tests.conftest import PATIENCE
 from tests.extract.crawl_fixtures import catalogue
 

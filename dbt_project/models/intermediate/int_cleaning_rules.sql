@@ -1,0 +1,14 @@
+{{ config(materialized='ephemeral') }}
+
+-- Step 0 is no rule: it is where cleaning_audit begins.
+select
+    0 as step,
+    'listings' as rule,
+    'Every listing of the dataset, in download order' as description
+{% for rule, description in var('cleaning_rules').items() %}
+    union all
+    select
+        {{ loop.index }} as step,
+        '{{ rule }}' as rule,
+        {{ dbt.string_literal(dbt.escape_single_quotes(description)) }} as description
+{% endfor %}

@@ -1,0 +1,66 @@
+"""The rows of JSON lines: one object per line; a line that is none is kept as its text.
+
+Belongs here: JSON alone. Not here: what the keys mean (layouts.py).
+"""
+
+import json
+
+import duckdb
+
+from extract.song_files.containers import Container, SongFileError
+from extract.song_files.rows import TABLE, check_columns, count, fill
+from warehouse.files import identifier, quoted
+
+TYPES = {"UBIGINT": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN"}
+"""What a column of DuckDB's kind of JSON is given back as; anything else is text, dates among it."""
+
+
+def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> dict[str, str]:
+    """Make `TABLE` of the objects, their values with the digits of the file; returns the keys and their types."""
+    lines = ((number, line.strip()) for number, line in enumerate(file.lines(), start=1) if not line.isspace())
+    fill(
+        connection, "json_lines", [],
+        ((row, line, f"line {number} is not a JSON object that names each key once")
+         for row, (number, line) in enumerate(lines, start=1)),
+    )  # fmt: skip
+    connection.execute(
+        """
+        create or replace temp view json_objects as
+        select *,
+            try(json_type(__text)) = 'OBJECT'
+            and len(try(json_keys(__text))) = len(list_distinct(try(json_keys(__text)))) as is_object
+        from json_lines
+        """
+    )
+    ((structure,),) = connection.execute(
+        "select json_group_structure(__text::json) from json_objects where is_object"
+    ).fetchall()
+    kinds: dict[str, object] = json.loads(structure) if structure else {}
+    columns = sorted(kinds)
+    check_columns(file.name, columns)
+    if not columns:
+        raise SongFileError(
+            f'{file.name}: no line is a JSON object. Give one object per line, such as {{"track_id": "…"}}.'
+        )
+    shape = quoted(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
+    connection.execute(
+        f"""
+        create or replace temp table {TABLE} as
+        select __row, case when document is null then __text end as __text,
+            case when document is null then __reason end as __reason, unnest(document)
+        from (select *, case when is_object then try(from_json(__text, {shape})) end as document from json_objects)
+        """
+    )
+    connection.execute("drop view json_objects")
+    connection.execute("drop table json_lines")
+    return {name: _type(connection, name, kinds[name]) for name in columns}
+
+
+def _type(connection: duckdb.DuckDBPyConnection, column: str, kind: object) -> str:
+    """The type to give a column back as: text where a value would be lost, such as a number of forty digits."""
+    found = TYPES.get(str(kind), "VARCHAR")
+    name = identifier(column)
+    lost = f"{name} is not null and (try_cast({name} as {found}) is null or try_cast({name} as double) = 'inf'::double)"
+    if found != "VARCHAR" and count(connection, f"select count(*) from (from {TABLE} where {lost} limit 1)"):
+        return "VARCHAR"
+    return found

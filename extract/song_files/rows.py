@@ -1,0 +1,53 @@
+"""The table that a song file's rows are put into.
+
+Belongs here: its name, our own columns, and how it is filled from Python. Not here: any format.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import duckdb
+
+from extract.song_files.containers import SongFileError
+from warehouse.files import identifier
+
+TABLE = "song_rows"
+"""A temporary table in the file's order: `OUR_COLUMNS`, then each column of the file as text. An empty cell is NULL."""
+
+OUR_COLUMNS = "__row bigint, __text varchar, __reason varchar"
+"""The row's number from 1, and of a row that cannot be read its text and why."""
+
+Record = tuple[int | str | None, ...]
+"""A row of `TABLE`."""
+
+ROWS_PER_BATCH = 50_000
+
+
+def check_columns(name: str, columns: Sequence[str]) -> None:
+    """Raise `SongFileError` where a column of the file `name` stands there twice, or is called like one of ours."""
+    lowered = [column.lower() for column in columns]
+    if twice := [column for column in columns if lowered.count(column.lower()) > 1]:
+        raise SongFileError(f"{name} names a column twice (upper or lower case): {', '.join(twice)}. Rename one.")
+    if ours := [column for column in columns if column.lower() in ("__row", "__text", "__reason")]:
+        raise SongFileError(f"{name} has a column {ours[0]}, a name that is used here for the row itself. Rename it.")
+
+
+def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that the query gives."""
+    ((found,),) = connection.execute(query).fetchall()  # to its end: an open result stands in the next query's way
+    return int(found)
+
+
+def fill(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
+    """Make the temporary table anew with these columns of text, and fill it batch by batch."""
+    types = "".join(f", {identifier(column)} varchar" for column in columns)
+    connection.execute(f"create or replace temp table {table} ({OUR_COLUMNS}{types})")
+    import pyarrow as pa  # 35 MB that a file which DuckDB can read does without
+
+    ours = [("__row", pa.int64()), ("__text", pa.string()), ("__reason", pa.string())]
+    schema = pa.schema([*ours, *((column, pa.string()) for column in columns)])
+    records = iter(records)
+    while batch := list(islice(records, ROWS_PER_BATCH)):
+        arrays = [pa.array(values, kind.type) for values, kind in zip(zip(*batch, strict=True), schema, strict=True)]
+        rows = pa.Table.from_arrays(arrays, schema=schema)  # noqa: F841 - DuckDB finds it by its name
+        connection.execute(f"insert into {table} select * from rows")

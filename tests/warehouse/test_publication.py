@@ -1,0 +1,222 @@
+"""Publication: what may be shown together, the copy that readers see, and what differs from the copy before."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ml.tables import create_ml_tables
+from warehouse.features import AUDIO_FEATURES
+from warehouse.files import WarehouseError, connect
+from warehouse.publication import MART_KEYS, MartChange, built, publish, shown_model, tracks_digest
+from warehouse.raw import Dataset, land, rows
+
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+def write(file: Path, number: int, *, tracks: int = 2, dataset: str = "songs") -> None:
+    """A warehouse that was built and tested: tracks a, b, … whose popularity is `number`."""
+    with connect(file) as connection:
+        for schema in ("intermediate", "marts"):
+            connection.execute(f"create schema if not exists {schema}")
+        land(connection, Dataset(dataset, "dump:x"), {"tracks": rows("tracks", [{"listing_id": 1}])})
+        features = ", ".join(f"0.5 as {name}" for name in AUDIO_FEATURES)
+        connection.execute(
+            f"""
+            create or replace table marts.clean_tracks as
+            select chr((97 + range)::int) as spotify_track_id, 'Jazz' as genre, 'Song' as song_name, {features},
+                {number} as popularity, range + 1 as listing_id, '{dataset}' as dataset, false as is_synthetic
+            from range({tracks});
+            create or replace table marts.track_artists as
+            select spotify_track_id, 1 as position, null::varchar as artist_id, 'Ann' as artist_name
+            from marts.clean_tracks;
+            create or replace table marts.cleaning_audit as
+            select 0 as step, {tracks} as rows_after, '{dataset}' as dataset, false as is_synthetic;
+            create or replace table marts.numbers as select {number} as number from range(200000);
+            create or replace table intermediate.last_build as
+            select 'build' as command, timestamp '2999-01-01' as began_at, true as is_complete, true as is_tested,
+                '' as problems
+            """
+        )
+
+
+def test_an_open_reader_keeps_the_old_copy_and_a_new_one_gets_the_new(
+    warehouse_file: Path, tmp_path: Path, query: Query
+) -> None:
+    """Guards against a run that a reader stops, and against one that pulls the file from under a reader."""
+    published = tmp_path / "out" / "published.duckdb"
+    write(warehouse_file, 1)
+    assert publish(warehouse_file, published).size == published.stat().st_size
+    read = "select min(number), max(number), count(*) from marts.numbers"
+    with duckdb.connect(str(published), read_only=True) as reader:
+        write(warehouse_file, 2)
+        publish(warehouse_file, published)
+        assert reader.execute(read).fetchall() == [(1, 1, 200_000)]
+    assert query(read, published) == [(2, 2, 200_000)]
+    assert [path.name for path in published.parent.iterdir()] == ["published.duckdb"]
+
+
+READ_ON_AND_ON = """
+import duckdb, sys
+while True:
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        low, high, count = connection.execute("select min(number), max(number), count(*) from marts.numbers").fetchone()
+    assert low == high and count == 200_000, (low, high, count)
+    print(low, flush=True)
+"""
+
+
+def test_readers_never_see_a_mixture(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against a copy that is visible before it is complete."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 0)
+    publish(warehouse_file, published)
+    with subprocess.Popen(
+        [sys.executable, "-c", READ_ON_AND_ON, str(published)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as reader:  # fmt: skip
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "0\n"
+        for number in range(1, 6):
+            write(warehouse_file, number)
+            publish(warehouse_file, published)
+        while (line := reader.stdout.readline()) not in ("5\n", ""):
+            pass
+        reader.kill()
+        assert line == "5\n", reader.stderr.read() if reader.stderr else ""
+
+
+def test_a_copy_that_fails_leaves_the_old_one(
+    warehouse_file: Path, tmp_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a failure half-way that takes the published database with it."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    publish(warehouse_file, published)
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("warehouse.publication._keep_only", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(warehouse_file, published)
+    assert query("select max(number) from marts.numbers", published) == [(1,)]
+    assert [path.name for path in tmp_path.glob("*.duckdb*")] == ["published.duckdb"]
+
+
+def test_what_a_killed_process_left_is_replaced(warehouse_file: Path, tmp_path: Path, query: Query) -> None:
+    """Guards against a publication that fails for ever since an earlier one was killed."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    for name in ("published.duckdb.unfinished", "published.duckdb.unfinished.wal"):
+        (tmp_path / name).write_bytes(b"half of a database")
+    publish(warehouse_file, published)
+    assert query("select max(number) from marts.numbers", published) == [(1,)]
+
+
+def test_the_copy_can_be_opened_by_duckdb_1_5(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against a database that today's command line refuses: DuckDB 2.0 would write its own version."""
+    write(warehouse_file, 1)
+    published = tmp_path / "published.duckdb"
+    publish(warehouse_file, published)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{published}' as copy (read_only)")
+        assert connection.execute(
+            "select tags['storage_version'] from duckdb_databases() where database_name = 'copy'"
+        ).fetchall() == [("v1.5.0+",)]
+
+
+def test_publishing_says_what_changed_in_each_mart(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against a copy that is replaced and nobody can tell in what: one row added, one gone, one changed."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1, tracks=3)
+    assert publish(warehouse_file, published).changes == []
+    with connect(warehouse_file) as connection:
+        connection.execute("update marts.clean_tracks set popularity = 9 where spotify_track_id = 'a'")
+        connection.execute("update marts.clean_tracks set spotify_track_id = 'z' where spotify_track_id = 'c'")
+    publication = publish(warehouse_file, published)
+    changes = {change.mart: change for change in publication.changes}
+    assert changes["clean_tracks"] == MartChange("clean_tracks", added=1, removed=1, changed=1)
+    assert changes["cleaning_audit"] == MartChange("cleaning_audit", added=0, removed=0, changed=0)
+    assert publication.before == "songs"
+
+
+def with_run(file: Path, run_id: str, dataset: str, digest: str) -> None:
+    """A recorded run that is the published one of its dataset, with a prediction."""
+    with connect(file) as connection:
+        create_ml_tables(connection)
+        connection.execute(
+            "insert into ml.model_runs by name "
+            "select ? as run_id, ? as dataset, ? as tracks_digest, true as is_published",
+            [run_id, dataset, digest],
+        )
+        connection.execute(
+            "insert into ml.genre_predictions by name select ? as run_id, 'a' as spotify_track_id", [run_id]
+        )
+
+
+def test_a_model_of_other_tracks_or_of_another_dataset_is_not_in_the_copy(
+    warehouse_file: Path, tmp_path: Path, query: Query
+) -> None:
+    """Guards against real tracks beside the figures of a synthetic model, or of an earlier build."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    with connect(warehouse_file) as connection:
+        digest = tracks_digest(connection)
+    with_run(warehouse_file, "other", "sandbox", digest)
+    found = publish(warehouse_file, published)
+    assert found.model.run_id is None
+    assert found.model.finding == "There is no model of songs yet. Train one with `song-genres run`."
+    assert query("select count(*) from ml.model_runs where is_published", published) == [(0,)]
+    assert query("select count(*) from ml.genre_predictions", published) == [(0,)]
+
+    with_run(warehouse_file, "mine", "songs", digest)
+    assert publish(warehouse_file, published).model.run_id == "mine"
+    assert query("select run_id from ml.model_runs where is_published", published) == [("mine",)]
+    assert query("select distinct run_id from ml.genre_predictions", published) == [("mine",)]
+    assert query("select count(*) from ml.genre_predictions", warehouse_file) == [(2,)], "the warehouse keeps both"
+
+    write(warehouse_file, 1, tracks=3)
+    found = publish(warehouse_file, published)
+    assert found.model.run_id is None
+    assert "mine learnt an earlier build of songs" in found.model.finding
+    assert query("select count(*) from ml.genre_predictions", published) == [(0,)]
+
+
+def test_popularity_alone_makes_no_other_tracks(warehouse_file: Path) -> None:
+    """Guards against a weekly refresh of popularity after which no model is of these tracks any more."""
+    write(warehouse_file, 1)
+    with connect(warehouse_file) as connection:
+        before = built(connection)
+        connection.execute("update marts.clean_tracks set popularity = 77")
+        assert built(connection) == before
+        connection.execute("update marts.clean_tracks set energy = 0.6 where spotify_track_id = 'b'")
+        after = built(connection)
+    assert before and after
+    assert before.tracks_digest != after.tracks_digest
+
+
+def test_nothing_is_shown_of_an_empty_database() -> None:
+    """Guards against an error where there is simply nothing yet."""
+    with duckdb.connect() as connection:
+        assert built(connection) is None
+        assert shown_model(connection).run_id is None
+
+
+def test_marts_of_another_dataset_than_the_active_one_are_not_published(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against `import` followed by `publish` without a build."""
+    write(warehouse_file, 1)
+    with connect(warehouse_file) as connection:
+        land(connection, Dataset("b", "dump:b"), {"tracks": rows("tracks", [{"listing_id": 1}])})
+    with pytest.raises(WarehouseError, match="The marts hold the dataset songs, but b is the active one"):
+        publish(warehouse_file, tmp_path / "published.duckdb")
+
+
+def test_every_mart_has_a_key() -> None:
+    """Guards against a new mart of which nobody is told what changed."""
+    models = Path(__file__).parents[2] / "dbt_project" / "models" / "marts"
+    assert sorted(MART_KEYS) == sorted(path.stem for path in models.glob("*.sql"))

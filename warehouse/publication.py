@@ -1,0 +1,310 @@
+"""What may be shown together, and the copy that people read: one dataset, one build of it, and at most one model of it.
+
+Belongs here: which dataset and tracks the marts hold, whether dbt has built and tested all of them, which model is of
+exactly these tracks, the copy itself, and what differs from the copy before. Everything that shows a figure asks
+`shown_model`. Not here: how good a model must be (orchestration/checks.py judges, ml/training.py records), and the
+rules on rows, which are dbt tests.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.features import AUDIO_FEATURES
+from warehouse.files import (
+    STORAGE_VERSION,
+    WarehouseError,
+    WarehouseMissing,
+    connect,
+    published_path,
+    quoted,
+    warehouse_path,
+    whole_or_not_there,
+)
+from warehouse.raw import LANDED_AT
+
+REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres publish`."
+TRAIN = "Train one with `song-genres run`."
+
+MART_KEYS: dict[str, tuple[str, ...]] = {
+    "clean_tracks": ("spotify_track_id",),
+    "cleaning_audit": ("step",),
+    "crawl_cost": ("source", "endpoint", "status"),
+    "feature_correlation": ("feature", "other_feature"),
+    "feature_distribution": ("genre", "feature", "bin"),
+    "feature_outliers": ("genre", "feature"),
+    "genre_summary": ("genre", "feature"),
+    "rejected_listings": ("listing_id",),
+    "track_artists": ("spotify_track_id", "position"),
+    "track_genres": ("spotify_track_id", "genre"),
+    "track_outliers": ("spotify_track_id",),
+}
+"""The columns that name a row of each mart: a row of the same key in both copies is the same row, changed or not."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the marts hold: whose data, whether they are made up, and which tracks exactly.
+
+    `tracks_digest` is equal for two builds whose clean tracks have the same ids, genres, titles, audio features and
+    artists in the same order: everything that a model learns from. `built_at` is when dbt began (UTC), None where an
+    earlier version built them.
+    """
+
+    dataset: str
+    is_synthetic: bool
+    tracks_digest: str
+    built_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """The model that may be shown with the marts: its run, or None; and in a sentence what was found.
+
+    `finding` is empty where a model may be shown and nothing needs to be said before its figures.
+    """
+
+    run_id: str | None
+    finding: str
+
+
+@dataclass(frozen=True)
+class MartChange:
+    """How many rows of a mart were added, removed and changed against the copy before."""
+
+    mart: str
+    added: int
+    removed: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A published copy: its size in bytes, whose data it holds, its model, and what changed against `before`.
+
+    `before` is the dataset of the copy that was replaced, None where there was none.
+    """
+
+    size: int
+    build: Build
+    model: ShownModel
+    before: str | None
+    changes: Sequence[MartChange]
+
+
+def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
+    """What the marts hold, or None where dbt has built none.
+
+    Raises `duckdb.CatalogException` where some marts are there and others not: a build that was cut short.
+    """
+    found = None
+    for mart in ("cleaning_audit", "clean_tracks"):  # the first has rows even where no track is clean
+        with suppress(duckdb.CatalogException):
+            found = found or connection.execute(f"select dataset, is_synthetic from marts.{mart} limit 1").fetchone()
+    if found is None:
+        return None
+    digest = tracks_digest(connection)
+    try:
+        (began_at,) = connection.execute("select began_at from intermediate.last_build").fetchone() or (None,)
+    except duckdb.CatalogException:
+        began_at = None
+    return Build(str(found[0]), bool(found[1]), digest, began_at)
+
+
+def tracks_digest(connection: duckdb.DuckDBPyConnection) -> str:
+    """An MD5 of all that a model sees of `marts.clean_tracks` and who is credited; the same on any machine.
+
+    Raises `duckdb.CatalogException` where the marts have not been built.
+    """
+    seen = ", ".join(["spotify_track_id", "genre", "song_name", *AUDIO_FEATURES])
+    (digest,) = connection.execute(
+        f"""
+        with credits as (
+            select spotify_track_id, list(coalesce(artist_id, artist_name) order by position) as artists
+            from marts.track_artists group by spotify_track_id
+        ),
+        lines as (
+            select listing_id, md5(row({seen}, artists)::varchar) as line
+            from marts.clean_tracks left join credits using (spotify_track_id)
+        )
+        select md5(coalesce(string_agg(line, '' order by listing_id), '')) from lines
+        """
+    ).fetchone() or ("",)
+    return str(digest)
+
+
+def shown_model(connection: duckdb.DuckDBPyConnection, build: Build | None = None) -> ShownModel:
+    """The model that may be shown with the marts of `connection`: of the same dataset and of exactly these tracks.
+
+    The one place that decides it. `build` is `built(connection)`, where the caller has it already.
+    """
+    build = build or built(connection)
+    if build is None:
+        return ShownModel(None, "")
+    run_id = _one(
+        connection,
+        "select run_id from ml.model_runs where is_published and (dataset, tracks_digest) = (?, ?)",
+        [build.dataset, build.tracks_digest],
+    )
+    verdict = _one(
+        connection,
+        "select finding from ml.verdicts where (dataset, tracks_digest) = (?, ?)",
+        [build.dataset, build.tracks_digest],
+    )
+    if run_id or verdict:
+        return ShownModel(run_id, verdict or "")
+    earlier = _one(connection, "select run_id from ml.model_runs where dataset = ? and is_published", [build.dataset])
+    if earlier:
+        return ShownModel(
+            None,
+            f"There is no model of these tracks yet; {earlier} learnt an earlier build of {build.dataset}. {TRAIN}",
+        )
+    return ShownModel(None, f"There is no model of {build.dataset} yet. {TRAIN}")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[str]) -> str | None:
+    try:
+        found = connection.execute(query, parameters).fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):  # nothing was trained, or by an earlier version
+        return None
+    return str(found[0]) if found and found[0] is not None else None
+
+
+def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise `WarehouseError` unless every mart was built and tested, from the active dataset as it is now.
+
+    The last dbt command that built anything must have built all of it, all data tests must have passed after it, and
+    no document may have been landed since it began.
+    """
+    try:
+        last = connection.execute(
+            "select command, began_at, is_complete, is_tested, problems from intermediate.last_build"
+        ).fetchone()
+        held = connection.execute("select any_value(dataset) from marts.cleaning_audit").fetchone()
+    except duckdb.CatalogException:
+        last = held = None
+    if not last or not held:
+        raise WarehouseError("dbt has built no marts here yet. Run `dbt build` first, or `make run` for everything.")
+    command, began_at, is_complete, is_tested, problems = last
+    said = f": {problems}" if problems else ""
+    if not is_complete:
+        raise WarehouseError(f"The last `dbt {command}` did not build every model{said}. {REBUILD}")
+    if not is_tested:
+        raise WarehouseError(f"Not every test has passed since the last `dbt {command}`{said}. {REBUILD}")
+    active, landed_at = connection.execute(
+        f"""
+        select dataset, greatest({
+            ", ".join(
+                f"(select max({when}) from raw.{table} as documents where documents.dataset = active.dataset)"
+                for table, when in LANDED_AT.items()
+            )
+        })
+        from raw.datasets as active where is_active
+        """
+    ).fetchone() or (None, None)
+    if active != held[0]:
+        raise WarehouseError(f"The marts hold the dataset {held[0]}, but {active} is the active one. {REBUILD}")
+    if landed_at and landed_at > began_at:
+        raise WarehouseError(
+            f"Documents were landed at {landed_at:%Y-%m-%d %H:%M:%S} (UTC), after the last `dbt {command}` had begun. "
+            + REBUILD
+        )
+
+
+def publish(warehouse: Path | None = None, published: Path | None = None) -> Publication:
+    """Replace `published` by a copy of `warehouse`, atomically, and say what changed.
+
+    By default the files that WAREHOUSE_PATH and PUBLISHED_PATH name. The copy holds predictions and a published model
+    of exactly its tracks (`shown_model`), or none; the warehouse keeps those of other datasets. A reader sees the old
+    file or the new one, never a mixture, and an open reader keeps the old one.
+
+    Raises `WarehouseMissing`, `WarehouseLocked`, or `WarehouseError` where the marts were not all built and tested.
+    """
+    warehouse, published = warehouse or warehouse_path(), published or published_path()
+    if not warehouse.exists():
+        raise WarehouseMissing(f"There is no database at {warehouse.absolute()} to publish. Make one with `make run`.")
+    with whole_or_not_there(published) as unfinished, connect(warehouse, read_only=True) as connection:
+        require_tested_build(connection)
+        build = built(connection)
+        assert build is not None, "a tested build has marts"
+        model = shown_model(connection, build)
+        for left_behind in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
+            left_behind.unlink(missing_ok=True)  # by a process that was killed
+        connection.execute(
+            f"attach {quoted(unfinished)} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
+        )
+        (name,) = connection.execute("select current_database()").fetchone() or ("",)
+        connection.execute(f'copy from database "{name}" to copy')
+        _keep_only(connection, model.run_id)
+        before, changes = _changes(connection, published)
+        connection.execute("detach copy")
+    return Publication(published.stat().st_size, build, model, before, changes)
+
+
+def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> None:
+    """Of the attached copy: the published model and the predictions are those of the run `run_id`."""
+    held = {name for (name,) in connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'copy' and schema_name = 'ml'"
+    ).fetchall()}  # fmt: skip
+    if "model_runs" in held:
+        connection.execute("update copy.ml.model_runs set is_published = (run_id is not distinct from ?)", [run_id])
+    if "genre_predictions" in held:
+        connection.execute("delete from copy.ml.genre_predictions where run_id is distinct from ?", [run_id])
+
+
+def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[str | None, list[MartChange]]:
+    """The dataset of the earlier copy, and for each mart how the attached `copy` differs from it."""
+    if not published.exists():
+        return None, []
+    try:
+        connection.execute(f"attach {quoted(published)} as before (read_only)")
+    except duckdb.Error:  # it is to be replaced, whatever it is
+        return None, []
+    try:
+        (dataset,) = connection.execute("select any_value(dataset) from before.marts.cleaning_audit").fetchone() or (
+            None,
+        )
+        return dataset, [_change(connection, mart) for mart in sorted(MART_KEYS)]
+    except duckdb.CatalogException:
+        return None, []
+    finally:
+        connection.execute("detach before")
+
+
+def _change(connection: duckdb.DuckDBPyConnection, mart: str) -> MartChange:
+    """Rows are compared by the columns that both copies have; in a mart that one of them lacks, all are new or gone."""
+    columns: dict[str, list[str]] = {"copy": [], "before": []}
+    for database, column in connection.execute(
+        "select database_name, column_name from duckdb_columns() where schema_name = 'marts' and table_name = ? "
+        "and database_name in ('copy', 'before') order by column_index",
+        [mart],
+    ).fetchall():
+        columns[database].append(column)
+    if not (columns["copy"] and columns["before"]):
+        rows = {
+            database: _count(connection, f"select count(*) from {database}.marts.{mart}") if found else 0
+            for database, found in columns.items()
+        }
+        return MartChange(mart, rows["copy"], rows["before"], 0)
+    keys = MART_KEYS[mart]
+    others = [name for name in columns["copy"] if name in columns["before"] and name not in keys]
+    same = " and ".join(f"new.{key} is not distinct from old.{key}" for key in keys)
+    differs = " or ".join(f"new.{name} is distinct from old.{name}" for name in others) or "false"
+    added, removed, changed = connection.execute(
+        f"""
+        select count(*) filter (old.is_there is null), count(*) filter (new.is_there is null),
+            count(*) filter (new.is_there and old.is_there and ({differs}))
+        from (select *, true as is_there from copy.marts.{mart}) as new
+        full join (select *, true as is_there from before.marts.{mart}) as old on {same}
+        """
+    ).fetchone() or (0, 0, 0)
+    return MartChange(mart, added, removed, changed)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    (count,) = connection.execute(query).fetchone() or (0,)
+    return int(count)

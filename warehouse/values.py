@@ -1,0 +1,55 @@
+"""The values of songs in a user's file, as SQL: what is missing, what is a number, and what is wrong with it.
+
+Belongs here: the rules that a value of a file is read by, said once for importing and for scoring, on one machine and
+on Spark's workers. Not here: which column holds which feature (extract/song_files), and the rules that reject a landed
+listing, which are the dbt project's.
+
+Every function takes the column as SQL of type varchar, and gives an expression.
+"""
+
+from warehouse.features import AUDIO_FEATURES
+from warehouse.files import quoted
+
+MISSING = r" *(nan|na|n/a|null|none|\\n)? *"  # in any case; \N is what MySQL writes
+WHOLE_NUMBERS = ("key", "mode", "duration_ms", "time_signature", "popularity")
+NEVER_ABSENT = tuple(name for name in AUDIO_FEATURES if name != "time_signature")
+"""The features that a file must have: time_signature alone is known of few songs outside Spotify."""
+
+
+def is_missing(column: str) -> str:
+    """Whether nothing is known: an empty cell, or one of the words for it."""
+    # No IN: of a list that long DuckDB makes a join, one per column. What begins like a number is none of the words.
+    is_marked = f"regexp_full_match({column}, {quoted(MISSING)}, 'i')"
+    return f"({column} is null or not ({column} >= '-' and {column} < ':') and {is_marked})"
+
+
+def number(column: str) -> str:
+    """The number (double), or NULL where the text is none."""
+    # DuckDB reads 1_000 as a number; CSV and JSON do not.
+    return f"try_cast(case when not contains({column}, '_') then {column} end as double)"
+
+
+def usable_number(feature: str, column: str, minimum: float, maximum: float) -> str:
+    """The number (double) where it can be a value of the feature, else NULL."""
+    whole = f"and {number(column)} = floor({number(column)})" if feature in WHOLE_NUMBERS else ""
+    return f"case when {number(column)} between {minimum} and {maximum} {whole} then {number(column)} end"
+
+
+def problem(feature: str, name: str, column: str, minimum: float, maximum: float, *, may_be_missing: bool) -> str:
+    """What is wrong with a value of the feature, such as "column tempo: 'fast' is not a number"; NULL where nothing is.
+
+    `name` is the column's name in the file.
+    """
+    said = f"{quoted(f'column {name}: ')} || $$'$$ || left({column}, 40) || $$'$$ ||"
+    absent = "null" if may_be_missing else quoted(f"column {name}: is missing")
+    whole = f"when {number(column)} <> floor({number(column)}) then {said} ' is not a whole number'"
+    return f"""
+        case
+            when {is_missing(column)} then {absent}
+            when {number(column)} is null then {said} ' is not a number'
+            when not isfinite({number(column)}) then {said} ' is not a finite number'
+            {whole if feature in WHOLE_NUMBERS else ""}
+            when {number(column)} not between {minimum} and {maximum}
+                then {said} ' is not within {minimum:.12g} to {maximum:.12g}'
+        end
+        """
