@@ -75,7 +75,7 @@ lint: install-dev  ## ruff, mypy, deptry and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/deptry .
+	@NO_COLOR=1 $(BIN)/deptry .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff lint --processes 1 dbt_project
 
 format: install-dev  ## Let ruff and sqlfluff put the code into shape
@@ -93,7 +93,7 @@ screenshots: install-dev  ## Pictures of the report for the README (needs chromi
 	@$(BIN)/python -m tests.screenshots
 
 docs-cli: install  ## Write docs/cli.md anew: the reference of the console commands
-	@$(BIN)/python -m orchestration.cli_reference docs/cli.md
+	@$(BIN)/typer orchestration.cli utils docs --name song-genres --title "The console commands" --output docs/cli.md
 
 # The tools' lock comes first, since it is the narrowest: what runs is then of the same versions as what was tested.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
