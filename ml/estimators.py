@@ -56,6 +56,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
     }
 )
 """What our classifiers are made of and skops does not trust by itself."""
@@ -141,7 +142,9 @@ def mlp(features: str, seed: int) -> "CalibratedByArtist":
     inputs: TransformerMixin = make_pipeline(Audio(tempo_features=True), PiecewiseLinear())
     if features == "audio+title":
         inputs = make_union(inputs, make_pipeline(Titles(), StandardScaler()))
-    nets = VotingClassifier([(f"net_{number}", Net(seed=seed + number)) for number in range(3)], voting="soft")
+    # In processes of their own, each with one thread: matrices as small as these gain nothing from more.
+    three = [(f"net_{number}", Net(seed=seed + number)) for number in range(3)]
+    nets = VotingClassifier(three, voting="soft", n_jobs=THREADS)
     return CalibratedByArtist(inputs, nets, seed=seed)
 
 

@@ -21,7 +21,7 @@ from ml.estimators import TRUSTED_TYPES
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import whole_or_not_there
 
-FORMAT = "song-genres model 2"
+FORMAT = "song-genres model 3"
 INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]}
 """The columns that a model reads, by its features."""
 

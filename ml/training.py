@@ -30,7 +30,7 @@ from ml.protocols import find_protocol
 from warehouse.features import AUDIO_FEATURES
 
 IMPORTANCE_TRACKS = 2_000
-"""Columns are shuffled among at most this many held-out tracks: 132 genres and an ensemble take seconds, not hours."""
+"""Columns are shuffled among at most this many held-out tracks: 132 genres take seconds, not hours."""
 IMPORTANCE_REPEATS = 3
 FEW_ARTISTS = 30
 """Held-out artists below which the run says that a bootstrap over them cannot tell how uncertain the figures are."""

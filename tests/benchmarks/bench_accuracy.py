@@ -1,4 +1,4 @@
-"""Held-out figures on real songs: the default ensemble beside the study's forest, on the same five folds by artist.
+"""Held-out figures on real songs: the default model beside the study's forest, on the same five folds by artist.
 
 Every track is held out once, with all of its artist's; settings were fixed beforehand (ml/estimators.py says how), so
 no figure here chose anything. The real data are not part of the project: they are looked for in the folder
@@ -32,7 +32,7 @@ DATA = Path(os.environ.get("SONG_GENRES_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"TidyTuesday, 6 genres": "tidytuesday_spotify_songs.csv",
          "114-genre file with ids": "kaggle_114_genres_17949_with_ids.csv"}  # fmt: skip
 FOLDS = int(os.environ.get("ACCURACY_FOLDS", "5"))
-MODELS = (("study_forest", "audio"), ("ensemble", "audio"), ("ensemble", "audio+title"))
+MODELS = (("study_forest", "audio"), ("mlp", "audio"), ("mlp", "audio+title"))
 
 
 class Figures(NamedTuple):

@@ -2,8 +2,8 @@
 
 The tracks are synthetic: the sandbox's catalogue at the study's full size (132 genres), and three more of other seeds,
 with other artists, for two million. A fixed part of the first catalogue's artists is held out of every size. Beside
-the ensemble: the study's recipe (25,000 tracks, SMOTE, RobustScaler, 150 unpruned trees) on the same held-out tracks,
-and the best that is possible on a part of them.
+the default model: the study's recipe (25,000 tracks, SMOTE, RobustScaler, 150 unpruned trees) on the same held-out
+tracks, and the best that is possible on a part of them.
 
 `TRAINING_TRACKS="25000 100000"` for a quick look: the catalogues are then smaller.
 """

@@ -211,7 +211,7 @@ def test_awkward_labels_are_kept_as_they_are(model: str, connection: duckdb.Duck
     assert sorted(label for (label,) in found) == sorted(labels)
 
 
-@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "forest", "lightgbm", "ensemble"])
+@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "forest", "lightgbm", "mlp"])
 def test_ten_tracks_give_figures_or_an_error_that_says_why(model: str) -> None:
     """Guards against a traceback of scikit-learn, and figures without the doubt that ten tracks leave."""
     tracks = make_tracks(["A", "B"] * 5, [[f"artist {number}"] for number in range(10)])
