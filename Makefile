@@ -93,7 +93,8 @@ screenshots: install-dev  ## Pictures of the report for the README (needs chromi
 	@$(BIN)/python -m tests.screenshots
 
 docs-cli: install  ## Write docs/cli.md anew: the reference of the console commands
-	@$(BIN)/typer orchestration.cli utils docs --name song-genres --title "The console commands" --output docs/cli.md
+	@$(BIN)/typer orchestration.cli utils docs --name song-genres --title "The console commands" \
+		| sed "s/&#x27;/'/g" >docs/cli.md
 
 # The tools' lock comes first, since it is the narrowest: what runs is then of the same versions as what was tested.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

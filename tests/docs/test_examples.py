@@ -1,0 +1,102 @@
+"""What the pages show is run: SQL on a published copy, and the commands that need neither network nor minutes."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import PATIENCE, own_environment
+from tests.docs.pages import PAGES, commands, read_page
+from tests.end_to_end.conftest import finished, song_genres  # noqa: F401
+
+LONG = {"train", "run", "sandbox", "extract", "fetch", "docs"}
+"""Commands of the console that take minutes, a server or a network; other tests run them."""
+
+QUERIES = [
+    pytest.param(text, id=f"{path.name}: {' '.join(text.split())[:40]}")
+    for path in PAGES
+    for page in [read_page(path)]
+    for text in [
+        *(text for language, text in page.fences if language == "sql"),
+        *(text for text in page.inline if text.startswith("select ")),
+    ]
+]
+LINES = sorted(
+    {
+        line
+        for path in PAGES
+        for language, text in read_page(path).fences
+        if language == "sh"
+        for line in re.sub(r" +#.*", "", text).splitlines()
+        if (words := (commands(line) or [[""]])[0])[0] == "song-genres" and words[1] not in LONG and "spark" not in line
+    }
+)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_query_gives_rows(query: str, finished: Path) -> None:  # noqa: F811
+    """Guards against SQL that names a column or table that is gone, or that answers with nothing."""
+    with duckdb.connect(str(finished / "data" / "song_genres.duckdb"), read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+        # A dump costs no requests, and a sample of a few songs may be empty.
+        assert rows or "crawl_cost" in query or "tablesample" in query
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:  # noqa: F811
+    """A copy of the folder of a run; songs.csv has its genre and title twice, under the names that README maps too."""
+    copy = tmp_path / "work"
+    shutil.copytree(finished, copy)
+    with (finished / "songs.csv").open(encoding="utf-8", newline="") as file:
+        songs = [song | {"style": song["genre"], "title": song["song_name"]} for song in csv.DictReader(file)]
+    with (copy / "songs.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(songs[0]))
+        writer.writeheader()
+        writer.writerows(songs)
+    return copy
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_quick_command_ends_well(line: str, folder: Path) -> None:
+    """Guards against an example that a newcomer copies and that fails."""
+    if " use " in line:
+        assert song_genres("import", "songs.csv", "--name", line.split()[-1], cwd=folder).returncode == 0
+    result = in_shell(line, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_backup_of_operations_md_restores_the_warehouse(folder: Path) -> None:
+    """Guards against a recipe for a backup that was never tried: the warehouse is lost, and comes back as published."""
+    (block,) = (
+        text
+        for path in PAGES
+        if path.name == "operations.md"
+        for language, text in read_page(path).fences
+        if language == "sh" and "# restore" in text
+    )
+    back_up, restore = (block[: block.index("# back up")], block[block.index("# back up") :])
+    (folder / "backup").mkdir()
+    assert in_shell(back_up, folder).returncode == 0
+    for lost in (folder / "data").glob("*.duckdb*"):
+        lost.unlink()
+    shutil.rmtree(folder / "models")
+    result = in_shell(restore, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    with duckdb.connect(str(folder / "data" / "song_genres.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from marts.clean_tracks").fetchone() == (360,)
+    assert in_shell("song-genres predict songs.csv", folder).returncode == 0
+
+
+def in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A piece of shell in `folder`, with this environment's commands first."""
+    environment = own_environment(COLUMNS="160")
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
