@@ -14,6 +14,7 @@ from tests.conftest import PATIENCE, Dbt
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 from warehouse import files
+from warehouse.publication import publish
 from warehouse.raw import Dataset, land
 
 LISTINGS = 3_000
@@ -71,7 +72,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
 
     go_on(in_parts, at_once, 1, FIRST)
     dbt(in_parts, "build", "--exclude", "resource_type:unit_test")
-    files.publish(in_parts, published)
+    publish(in_parts, published)
     stop = folder / "stop"
     with files.connect(published, read_only=True) as all_the_time:  # somebody's notebook
         readers = [
@@ -82,7 +83,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Outcome:
             go_on(in_parts, at_once, FIRST + 1, LISTINGS)
             dbt(in_parts, "build", "--exclude", "resource_type:unit_test")
             started = time.monotonic()
-            files.publish(in_parts, published)
+            publish(in_parts, published)
             seconds = time.monotonic() - started
             time.sleep(1)  # the readers come by once more
             stop.touch()
