@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -140,9 +141,7 @@ def check_page(place: Workplace) -> None:
         assert f"model of {name}" not in page
     for file in (place.folder / "reports" / "data").glob("*.csv"):
         with file.open(encoding="utf-8", newline="") as lines:
-            genres = {
-                row[name] for row in csv.DictReader(lines) for name in ("genre", "predicted_genre") if name in row
-            }
+            cells = {cell for row in csv.reader(lines) for cell in row}
         assert not cells & {genre for other in others for genre in GENRES[other]}, file
 
 
@@ -191,7 +190,7 @@ def test_real_rows_after_a_run_of_the_sandbox_are_shown_without_its_figures(work
     check_copy(workplace)
     check_page(workplace)
     sandbox_run = shown_run(workplace)
-    assert sandbox_run, workplace.page[900:1500]
+    assert sandbox_run
     assert workplace.song_genres("import", str(dumps / "first.csv")).exit_code == 0
     assert workplace.dbt_build()
     said = workplace.song_genres("publish").output
@@ -268,10 +267,16 @@ class Commands(RuleBasedStateMachine):
 
     @rule()
     def train(self) -> None:
-        before = self.place.read("select run_id from ml.model_runs where is_published", file=self.place.warehouse)
+        before = self.published_models()
         self.place.song_genres("train", "--model", MODEL)  # refused where there is too little to learn
-        now = self.place.read("select run_id from ml.model_runs where is_published", file=self.place.warehouse)
-        assert set(now) <= set(before)
+        assert self.published_models() == before
+
+    def published_models(self) -> list[tuple[Any, ...]]:
+        """Of each dataset, the run that is shown and the file of its model."""
+        return self.place.read(
+            "select dataset, run_id, model_path from ml.model_runs where is_published order by all",
+            file=self.place.warehouse,
+        )
 
     @rule()
     def publish(self) -> None:
@@ -397,7 +402,7 @@ def test_tracks_that_the_model_never_saw_are_told_from_those_it_was_tested_on(so
     assert shown_run(song_place) is None
     assert song_place.read("select count(*) from ml.genre_predictions") == [(0,)]
     assert song_place.song_genres("report").exit_code == 0
-    assert f"The answer There is no model of these tracks yet; {run_id} learnt an earlier build" in song_place.page, song_place.page[900:1700]
+    assert f"The answer There is no model of these tracks yet; {run_id} learnt an earlier build" in song_place.page
     assert song_place.read("select run_id from ml.model_runs where is_published", file=song_place.warehouse)
 
 
