@@ -63,9 +63,14 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
 
     `published` makes it the model of its dataset that people are shown, in place of the one before; raises `ModelError`
     where it cannot be (several folds, a protocol of the study). A card beside the model file is recorded with it.
+    A run that is recorded with its model already is the very same, and stays where this one brings none; one that is
+    published stays so.
     """
     if published:
         require_publishable(run)
+    has_model, was_published = _standing(connection, run.run_id)
+    if has_model and model_path is None and not published:
+        return
     stamp: dict[str, Any] = {
         "run_id": run.run_id,
         "dataset": run.tracks.dataset,
@@ -104,7 +109,7 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
                     "card_path": str(card) if card and card.exists() else None,
                     "notes": "\n".join(run.notes),
                     "is_baseline": run.name == BASELINE,
-                    "is_published": published,
+                    "is_published": published or was_published,
                     "created_at": datetime.now(UTC).replace(tzinfo=None),
                 }
             ]
@@ -139,6 +144,17 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
     except BaseException:
         connection.execute("rollback")
         raise
+
+
+def _standing(connection: duckdb.DuckDBPyConnection, run_id: str) -> tuple[bool, bool]:
+    """Whether the run of that id is recorded with a model file, and whether it is the published one of its dataset."""
+    try:
+        found = connection.execute(
+            "select model_path is not null, is_published from ml.model_runs where run_id = ?", [run_id]
+        ).fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):  # nothing was trained, or by an earlier version
+        return False, False
+    return found[0] if found else (False, False)
 
 
 def _splits(run: Run) -> pd.DataFrame:

@@ -240,7 +240,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None)
 def _rows(connection: duckdb.DuckDBPyConnection, chart: Chart, run: dict[str, Any] | None) -> pd.DataFrame | str:
     """What the chart's query gives, or a sentence that says why there is nothing and what to do."""
     if chart.needs_run and run is None:
-        return f"there is no trained model yet. {HOW['ml']}"
+        return f"no model of these tracks may be shown. {HOW['ml']}"
     found = _read(connection, chart.query, run)
     if isinstance(found, str):
         return found
@@ -345,7 +345,7 @@ def _songs(
     """The songs that the model is surest of, right and wrong."""
     entry: dict[str, Any] = {"key": "songs", "name": "Songs that it is surest of", "missing": ""}
     if run is None:
-        return entry | {"missing": f"there is no trained model yet. {HOW['ml']}"}
+        return entry | {"missing": f"no model of these tracks may be shown. {HOW['ml']}"}
     table = _read(connection, SONGS, run)
     if isinstance(table, str):
         return entry | {"missing": table}

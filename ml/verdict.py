@@ -19,6 +19,7 @@ LEAST_ARTISTS = 10
 """Held-out artists that a figure needs: an interval over fewer says nothing."""
 
 NOT_SHOWN = "No figure of it is shown."
+NOT_PUBLISHED = "This model is not published."
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def judge(run: Summary, majority: Summary, leaks: list[str]) -> Verdict:
             run.run_id,
             no_better=f"No: {right}, but its probabilities are no better than the genres' shares (log loss "
             f"{scores.log_loss:.3f}, interval {scores.log_loss_low:.3f} to {scores.log_loss_high:.3f}, against "
-            f"{other.log_loss:.3f}). No model is published.",
+            f"{other.log_loss:.3f}). {NOT_PUBLISHED}",
         )
     commonest = f"always naming the commonest genre is right for {other.top_1:.1%}"
-    return Verdict(run.run_id, no_better=f"No: {right}; {commonest}. No model is published.")
+    return Verdict(run.run_id, no_better=f"No: {right}; {commonest}. {NOT_PUBLISHED}")
 
 
 def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdict: Verdict) -> None:

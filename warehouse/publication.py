@@ -157,7 +157,11 @@ def shown_model(connection: duckdb.DuckDBPyConnection, build: Build | None = Non
     )
     if run_id or verdict:
         return ShownModel(run_id, verdict or "")
-    earlier = _one(connection, "select run_id from ml.model_runs where dataset = ? and is_published", [build.dataset])
+    earlier = _one(  # of the verdicts, for the published copy does not say which model of other tracks was shown
+        connection,
+        "select run_id from ml.verdicts where dataset = ? and may_publish order by decided_at desc limit 1",
+        [build.dataset],
+    )
     if earlier:
         return ShownModel(
             None,
