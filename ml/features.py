@@ -22,6 +22,8 @@ from warehouse.features import AUDIO_FEATURES
 
 HASHES = 2**14
 """Columns for the words, and as many for the letters, of titles: no word list that grows with the number of tracks."""
+AUDIO_COLUMNS = len(AUDIO_FEATURES) + 3
+"""Columns of `Audio` with its tempo features: those before what titles say."""
 
 
 class Audio(TransformerMixin, BaseEstimator):
@@ -99,7 +101,7 @@ class PiecewiseLinear(TransformerMixin, BaseEstimator):
 
 
 class Titles(TransformerMixin, BaseEstimator):
-    """What titles say of the genres: logarithms of naive Bayes' probabilities (tracks x genres, float32).
+    """What titles say of the genres: logarithms of naive Bayes' probabilities (tracks x genres).
 
     It counts words, pairs of words, and 2 to 4 letters of a word, each title scaled to the same length; all genres are
     taken to be equally frequent, since that is for the estimator to know. A title that is unknown says nothing: all
@@ -121,7 +123,7 @@ class Titles(TransformerMixin, BaseEstimator):
             raise ModelError("The column artist is missing: titles are judged by those of other artists.")
         counts, artists = _counts(X), X["artist"].to_numpy()
         genres, codes = np.unique(y, return_inverse=True)
-        logarithms = np.full((len(X), len(genres)), -np.log(len(genres)), dtype=np.float32)
+        logarithms = np.full((len(X), len(genres)), -np.log(len(genres)))
         if (folds := min(self.FOLDS, len(np.unique(artists)))) > 1:
             for others, fold in GroupKFold(folds, shuffle=True, random_state=0).split(counts, groups=artists):
                 bayes = Titles()._fit(counts[others], codes[others])
@@ -139,7 +141,7 @@ class Titles(TransformerMixin, BaseEstimator):
         return self
 
     def _logarithms(self, counts: sparse.csr_matrix, genres: int) -> np.ndarray:
-        logarithms = np.full((counts.shape[0], genres), np.log(self.SMALLEST), dtype=np.float32)
+        logarithms = np.full((counts.shape[0], genres), np.log(self.SMALLEST))
         logarithms[:, self.bayes_.classes_] = np.log(np.maximum(self.bayes_.predict_proba(counts), self.SMALLEST))
         return logarithms
 

@@ -118,6 +118,7 @@ def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
 
 def predict_probabilities(model: Model, inputs: pd.DataFrame) -> np.ndarray:
     """Probabilities (tracks x genres, rows sum to 1) from the model's columns, NaN or None where unknown."""
-    # Threads would add a forest's trees in the order they finish, and so change the last digits from run to run.
+    # Threads would add a forest's trees in the order in which they finish; of genres that are equally probable,
+    # rounding would then decide from run to run which is named first.
     with joblib.parallel_config(backend="sequential"):
         return np.asarray(model.pipeline.predict_proba(inputs[model.columns]))

@@ -92,7 +92,7 @@ MappingOption = Annotated[
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
 ModelName = Annotated[
-    str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm or mlp (ml/estimators.py).")
+    str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
 Features = Annotated[str, typer.Option(help="audio, or audio+title.")]
 Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
@@ -127,7 +127,7 @@ def run(
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
     max_wait: MaxWait = None,
-    model: ModelName = "mlp",
+    model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
     refit: Annotated[bool, typer.Option("--refit", help="Fit models anew, also where nothing changed.")] = False,

@@ -32,7 +32,7 @@ DATA = Path(os.environ.get("SONG_GENRES_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"TidyTuesday, 6 genres": "tidytuesday_spotify_songs.csv",
          "114-genre file with ids": "kaggle_114_genres_17949_with_ids.csv"}  # fmt: skip
 FOLDS = int(os.environ.get("ACCURACY_FOLDS", "5"))
-MODELS = (("study_forest", "audio"), ("mlp", "audio"), ("mlp", "audio+title"))
+MODELS = (("study_forest", "audio"), ("ensemble", "audio"), ("ensemble", "audio+title"))
 
 
 class Figures(NamedTuple):

@@ -30,7 +30,7 @@ def test_the_embedded_default_is_crawled_and_labelled(tmp_path: Path) -> None:
         """,
     ) == [(True,)]
     scores = dict(published(tmp_path, "select model, top_3 from ml.model_runs where protocol = 'artist_grouped'"))  # type: ignore[arg-type]
-    assert scores["mlp"] > 2 * scores["prior"]
+    assert scores["ensemble"] > 2 * scores["prior"]
     assert "Synthetic data." in (tmp_path / "reports" / "index.html").read_text()
 
 

@@ -1,22 +1,12 @@
-"""The registry: what every estimator must stand, and how several become one."""
+"""The registry: what every estimator must withstand, and how the nets of the default learn."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io as sio
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.preprocessing import FunctionTransformer
 
 from ml.dataset import ModelError
-from ml.estimators import (
-    DEFAULT,
-    ESTIMATORS,
-    FEATURE_SETS,
-    TRUSTED_TYPES,
-    CalibratedByArtist,
-    Net,
-    make_estimator,
-)
+from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Net, make_estimator
 from warehouse.features import AUDIO_FEATURES
 
 GENRES = ["Jazz", "Chill 🎷", "x" * 500]
@@ -38,7 +28,7 @@ def made_up(artists: int = 30, songs: int = 4, seed: int = 1) -> tuple[pd.DataFr
 
 @pytest.mark.parametrize("features", FEATURE_SETS)
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_every_estimator_stands_what_tracks_are(name: str, features: str) -> None:
+def test_every_estimator_withstands_what_tracks_are(name: str, features: str) -> None:
     """Guards against models that choke on long labels, on what is unknown, or that give something else when loaded."""
     inputs, genres = made_up()
     inputs["time_signature"] = np.nan  # unknown throughout, as of TidyTuesday
@@ -56,7 +46,8 @@ def test_every_estimator_stands_what_tracks_are(name: str, features: str) -> Non
 
     file = sio.dumps(model)
     assert set(sio.get_untrusted_types(data=file)) <= TRUSTED_TYPES
-    assert np.array_equal(sio.loads(file, trusted=sorted(TRUSTED_TYPES)).predict_proba(new), probabilities)
+    loaded = sio.loads(file, trusted=sorted(TRUSTED_TYPES))
+    assert loaded.predict_proba(new) == pytest.approx(probabilities, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"prior"}))
@@ -68,21 +59,21 @@ def test_every_estimator_learns(name: str) -> None:
 
 
 def test_the_same_data_and_seed_give_the_same_probabilities() -> None:
-    """Guards against threads and unseeded draws, which make figures that nobody can reproduce."""
+    """Guards against unseeded draws, which make figures that nobody can reproduce."""
     inputs, genres = made_up(artists=60)
     first, again = (
         make_estimator(DEFAULT, features="audio+title", seed=7).fit(inputs, genres).predict_proba(inputs)
         for _ in range(2)
     )
-    assert np.array_equal(first, again)
+    assert first == pytest.approx(again, abs=1e-6)
 
 
 def test_a_song_gets_the_same_probabilities_whatever_it_is_scored_with() -> None:
-    """Guards against a batch that has a say in what a song is; sums may differ in their last digits."""
+    """Guards against scoring that looks at the other rows of a batch."""
     model = make_estimator(DEFAULT).fit(*made_up(artists=60))
-    new, _ = made_up(artists=250, seed=2)
+    new, _ = made_up(artists=50, seed=2)
     at_once = model.predict_proba(new)
-    for batch in (1, 7, 65, 999):
+    for batch in (1, 7, 65):
         parts = [new.iloc[start : start + batch] for start in range(0, len(new), batch)][:30]
         found = np.concatenate([model.predict_proba(part) for part in parts])
         assert found == pytest.approx(at_once[: len(found)], abs=1e-6)
@@ -92,7 +83,8 @@ def test_the_artist_is_no_feature() -> None:
     """Guards against a model that learns who plays, which held-out artists cannot have."""
     inputs, genres = made_up()
     model = make_estimator(DEFAULT).fit(inputs, genres)
-    assert np.array_equal(model.predict_proba(inputs), model.predict_proba(inputs.assign(artist=0, popularity=99)))
+    changed = model.predict_proba(inputs.assign(artist=0, popularity=99))
+    assert model.predict_proba(inputs) == pytest.approx(changed, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"prior"}))
@@ -123,76 +115,29 @@ def test_few_tracks_are_enough(artists: int, features: str) -> None:
 
 
 def test_what_cannot_be_learnt_is_said() -> None:
-    """Guards against scikit-learn's own words for one genre, an infinite value, a lacking column, a mistyped name."""
+    """Guards against scikit-learn's own words for an infinite value, a missing column or a mistyped name."""
     inputs, genres = made_up()
-    with pytest.raises(ModelError, match="Nothing to tell apart: all 120 tracks are of one genre"):
-        make_estimator(DEFAULT).fit(inputs, np.full(len(genres), "Jazz", dtype=object))
     with pytest.raises(ModelError, match="tempo of row 4 is infinite"):
         make_estimator("lightgbm").fit(inputs.assign(tempo=np.where(np.arange(120) == 3, np.inf, 100)), genres)
     with pytest.raises(ModelError, match="The columns key, valence are missing"):
         make_estimator("prior").fit(inputs.drop(columns=["key", "valence"]), genres)
     with pytest.raises(ModelError, match="The column artist is missing"):
-        make_estimator(DEFAULT).fit(inputs.drop(columns="artist"), genres)
-    with pytest.raises(ModelError, match="no model 'ensembel'. There are: prior, knn, .*, mlp"):
+        make_estimator(DEFAULT, features="audio+title").fit(inputs.drop(columns="artist"), genres)
+    with pytest.raises(ModelError, match="no model 'ensembel'. There are: prior, knn, .*, ensemble"):
         make_estimator("ensembel")
     with pytest.raises(ModelError, match="no features 'lyrics'. There are: audio, audio.title"):
         make_estimator("mlp", features="lyrics")
 
 
-class Remembers(ClassifierMixin, BaseEstimator):
-    """Always sure of "a"; notes which artists it was fitted on, whose numbers stand in the last column."""
-
-    seen: list[set[float]] = []
-
-    def fit(self, columns: np.ndarray, genres: np.ndarray) -> "Remembers":
-        self.seen.append(set(columns[:, -1]))
-        self.classes_ = np.unique(genres)
-        return self
-
-    def predict_proba(self, columns: np.ndarray) -> np.ndarray:
-        return np.tile([0.999, 0.001], (len(columns), 1))
-
-
-def calibrated(genres: np.ndarray, songs: int, **settings: int) -> CalibratedByArtist:
-    inputs = pd.DataFrame({"artist": (np.arange(len(genres)) // songs).astype(float)})
-    return CalibratedByArtist(FunctionTransformer(np.asarray), Remembers(), **settings).fit(inputs, genres)
-
-
-def test_a_model_is_calibrated_on_artists_that_it_was_not_fitted_on() -> None:
-    """Guards against a temperature that rewards what a model remembers of an artist."""
-    Remembers.seen.clear()
-    genres = np.array(["a", "b"], dtype=object)[np.arange(400) % 2]
-    model = calibrated(genres, songs=4, folds=4)
-    everyone = set(map(float, range(100)))
-    assert len(Remembers.seen) == 4
-    assert all(len(everyone - seen) == 25 for seen in Remembers.seen)
-    assert set.union(*(everyone - seen for seen in Remembers.seen)) == everyone
-    # It is right half of the time, however sure it says to be.
-    assert model.predict_proba(pd.DataFrame({"artist": [0.0]}))[0] == pytest.approx([0.5, 0.5], abs=0.02)
-
-
-def test_few_artists_are_not_parted() -> None:
-    """Guards against a temperature that a handful of artists decide by chance."""
-    Remembers.seen.clear()
-    genres = np.array(["a", "b"], dtype=object)[np.arange(40) % 2]
-    model = calibrated(genres, songs=4)
-    assert Remembers.seen == [set(map(float, range(10)))]
-    assert model.predict_proba(pd.DataFrame({"artist": [0.0]}))[0] == pytest.approx([0.999, 0.001])
-
-
-def test_every_copy_learns_every_genre() -> None:
-    """Guards against a genre of one artist that a copy never saw, and so gives no column."""
-    genres = np.array(["a", "b"] * 200 + ["c"] * 4, dtype=object)
-    model = calibrated(genres, songs=4, folds=4)
-    assert list(model.classes_) == ["a", "b", "c"]
-
-
-def test_a_net_repeats_itself_and_another_seed_is_another_net() -> None:
-    """Guards against draws that no seed governs."""
-    rng = np.random.default_rng(1)
-    values, genres = rng.normal(size=(300, 4)), np.array(["a", "b", "c"], dtype=object)[np.arange(300) % 3]
-    first, again, other = (
-        Net(hidden=8, epochs=1, seed=seed).fit(values, genres).predict_proba(values) for seed in (1, 1, 2)
-    )
-    assert first == pytest.approx(again, abs=1e-12)
-    assert np.abs(first - other).max() > 1e-3
+@pytest.mark.parametrize(
+    ("rows", "most", "epochs", "batch"), [(40, 600_000, 3, 8), (4_000, 600_000, 3, 80), (40, 100, 2, 8), (40, 1, 1, 8)]
+)
+def test_a_net_takes_small_steps_on_small_data_and_few_epochs_on_large(
+    rows: int, most: int, epochs: int, batch: int
+) -> None:
+    """Guards against one step per epoch on small data, hours on large data, and rates that are left out."""
+    values = np.random.default_rng(1).normal(size=(rows, 3))
+    net = Net(hidden=4, most=most).fit(values, np.array(["a", "b"], dtype=object)[(values[:, 0] > 0).astype(int)])
+    assert (net.net_.n_iter_, net.net_.batch_size) == (epochs, batch)
+    assert net.net_.t_ == 4 * epochs * rows, "four learning rates"
+    assert net.net_.learning_rate_init == 0.0005

@@ -40,6 +40,14 @@ def test_a_value_is_how_far_it_has_come_in_each_range() -> None:
     assert encoded.tolist() == [[0, 0.5, 0], [0, 1, 0], [0, 1, 0.5], [0, 0, 0], [0, 1, 1]]
 
 
+def test_a_column_of_few_values_has_few_ranges() -> None:
+    """Guards against a division by zero where quantiles are equal, and a table without any column."""
+    spike = np.array([[0.0], [0.0], [0.0], [4.0]])
+    encoded = PiecewiseLinear(bins=2).fit(spike).transform(np.array([[-1.0], [0.0], [1.0], [4.0]]))
+    assert encoded.tolist() == [[0, 0], [0, 0], [0, 0.25], [0, 1]]
+    assert PiecewiseLinear().fit_transform(np.ones((3, 2))).tolist() == [[0], [0], [0]]
+
+
 def test_titles_are_words_and_letters_in_any_script() -> None:
     """Guards against titles that are lost: other scripts, capitals; and against an opinion where there is no title."""
     frame = pd.DataFrame({"song_name": ["Blue Moon", "青い月", "Rain", "Blue Sky"], "artist": [0, 1, 2, 3]})

@@ -211,7 +211,7 @@ def test_awkward_labels_are_kept_as_they_are(model: str, connection: duckdb.Duck
     assert sorted(label for (label,) in found) == sorted(labels)
 
 
-@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "forest", "lightgbm", "mlp"])
+@pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "forest", "lightgbm", "mlp", "ensemble"])
 def test_ten_tracks_give_figures_or_an_error_that_says_why(model: str) -> None:
     """Guards against a traceback of scikit-learn, and figures without the doubt that ten tracks leave."""
     tracks = make_tracks(["A", "B"] * 5, [[f"artist {number}"] for number in range(10)])
@@ -224,7 +224,7 @@ def test_ten_tracks_give_figures_or_an_error_that_says_why(model: str) -> None:
         assert run.notes[-1].startswith("Only 2 artists are held out: the figures are rough")
 
 
-@pytest.mark.parametrize("model", ["prior", "study_forest", "lightgbm", "mlp"])
+@pytest.mark.parametrize("model", ["prior", "study_forest", "lightgbm", "mlp", "ensemble"])
 def test_constant_and_unknown_features_are_noted(model: str, tracks: Tracks) -> None:
     """Guards against a crash, or silence, where a feature tells nothing."""
     frame = tracks.frame.assign(time_signature=np.nan, mode=1.0, key=np.where(np.arange(180) < 90, np.nan, 5.0))

@@ -38,7 +38,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artists = [[f"{number // 3}"] for number in range(180)]
     genres = ["Ambient"] * 60 + ["Jazz"] * 60 + ["Punk"] * 60
     tracks = make_tracks(genres, artists, loudness={"Ambient": -25.0, "Jazz": -15.0, "Punk": -5.0})
-    return save_model(fit(tracks, model="mlp"), tmp_path_factory.mktemp("models"))
+    return save_model(fit(tracks, model="ensemble"), tmp_path_factory.mktemp("models"))
 
 
 def made_up_songs(number: int, **columns: list[Any]) -> pa.Table:
