@@ -10,7 +10,7 @@ select
     requests.source,
     requests.endpoint,
     requests.status,
-    -- raw.requests has one row per attempt; `attempts` is the attempt's number. So a question counts once: at its first.
+    -- raw.requests has one row per attempt, numbered by `attempts`: a question counts once, at its first attempt.
     count(*) filter (where requests.attempts = 1) as requests,
     count(*) as attempts,
     count(*) filter (where requests.attempts > 1) as retries,
