@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import PATIENCE, own_environment
+
+if TYPE_CHECKING:
+    from tests.end_to_end.workplace import Dbt, Workplace
 
 SCRIPT = Path(sys.executable).with_name("song-genres")
 
@@ -43,6 +46,22 @@ def finished(songs_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert result.returncode == 0, result.stdout + result.stderr
             (folder / "said.txt").write_text(result.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dbt_in_process(tmp_path_factory: pytest.TempPathFactory) -> "Dbt":
+    """dbt in this process, imported where it is wanted: that takes seconds."""
+    from tests.end_to_end.workplace import Dbt
+
+    return Dbt(tmp_path_factory.mktemp("dbt_in_process"))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, dbt_in_process: "Dbt", monkeypatch: pytest.MonkeyPatch) -> "Workplace":
+    """An empty folder, the working directory, in which the commands can be played in this process."""
+    from tests.end_to_end.workplace import Workplace
+
+    return Workplace(tmp_path / "workplace", dbt_in_process).entered(monkeypatch)
 
 
 def open_page(browser: Browser, **options: Any) -> Page:

@@ -30,23 +30,12 @@ NO_MODEL = re.compile(r"There is no model of (?P<dataset>\S+) yet\.|learnt an ea
 
 
 @pytest.fixture(scope="session")
-def dbt_in_process(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    return Dbt(tmp_path_factory.mktemp("dbt_in_process"))
-
-
-@pytest.fixture(scope="session")
 def dumps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the two dumps: the first as TidyTuesday lays them out, the second as the study does."""
     folder = tmp_path_factory.mktemp("dumps")
     for name, genres in DUMPS.items():
         write_songs(folder / f"{name}.csv", songs(genres), tidytuesday=name == "first")
     return folder
-
-
-@pytest.fixture
-def workplace(tmp_path: Path, dbt_in_process: Dbt, monkeypatch: pytest.MonkeyPatch) -> Workplace:
-    """An empty folder, the working directory."""
-    return Workplace(tmp_path / "workplace", dbt_in_process).entered(monkeypatch)
 
 
 def check_copy(place: Workplace) -> None:
