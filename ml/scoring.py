@@ -236,7 +236,7 @@ def readable(path: Path | str) -> Iterator[None]:
 
 
 def _in_batches(reader: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """The same rows in tables of `size` (the last may be shorter): a reader's borders must not change a last digit."""
+    """The same rows in tables of `size` (the last may be shorter): every batch takes about the same memory."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for part in reader:

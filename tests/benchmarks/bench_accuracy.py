@@ -1,8 +1,9 @@
 """Held-out figures on real songs: the default model beside the study's forest, on the same five folds by artist.
 
-Every track is held out once, with all of its artist's; settings were fixed beforehand (ml/estimators.py says how), so
-no figure here chose anything. The real data are not part of the project: they are looked for in the folder
-SONG_GENRES_DATA, else in ../shared/data, and what is missing is said. `ACCURACY_FOLDS=2` takes the first two folds.
+Every track is held out once, together with all other tracks of its artist; settings were fixed beforehand
+(ml/estimators.py says how), so no figure here chose anything. The real data are not part of the project: they are
+looked for in the folder SONG_GENRES_DATA, else in ../shared/data, and what is missing is said. `ACCURACY_FOLDS=2` takes
+the first two folds.
 
 Each model is fitted in a process of its own, so that its peak memory is its own. AutoGluon on the same folds:
 tests/benchmarks/autogluon_reference.py.
@@ -64,7 +65,7 @@ def score_fold(path: Path, number: int, model: str, features: str) -> Figures:
 
 
 def rows(name: str, figures: list[Figures], forest: list[Figures]) -> list[list[str]]:
-    """A row a fold, marked where it is ahead of the study's forest; the mean; and the tracks of all folds as one."""
+    """One row per fold, marked if ahead of the study's forest; the mean; and the tracks of all folds as one."""
     found = []
     for fold, (one, theirs) in enumerate(zip(figures, forest, strict=True), start=1):
         better = [mine > their for mine, their in zip(one[:3], theirs[:3], strict=True)]
@@ -90,7 +91,7 @@ def pooled_ece(curves: list[pd.DataFrame]) -> float:
 
 
 def main() -> None:
-    """Print a table a dataset."""
+    """Print one table per dataset."""
     console = Console(width=130)
     for title, name in FILES.items():
         if not (DATA / name).exists():

@@ -13,6 +13,7 @@ from ml.dataset import ModelError, Tracks, split_by_artist
 from ml.records import record
 from ml.report import build_report
 from ml.training import fit
+from ml.verdict import Verdict, record_verdict
 from tests.ml.report_database import make_marts, some_tracks
 
 HOSTILE = "</script><b>Punk & Jazz</b>"
@@ -29,7 +30,9 @@ def trained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tracks = make_marts(connection, tracks)
         split = split_by_artist(tracks)
         record(connection, fit(tracks, model="prior", split=split), None, published=False)
-        record(connection, fit(tracks, model="study_forest", split=split), None, published=True)
+        shown = fit(tracks, model="study_forest", split=split)
+        record(connection, shown, None, published=True)
+        record_verdict(connection, tracks, Verdict(shown.run_id))
         record(connection, fit(tracks, model="knn", protocol="study_2023_04"), None, published=False)
     return path
 

@@ -155,6 +155,11 @@ def with_run(file: Path, run_id: str, dataset: str, digest: str) -> None:
             [run_id, dataset, digest],
         )
         connection.execute(
+            "insert into ml.verdicts by name select ? as run_id, ? as dataset, ? as tracks_digest, "
+            "true as may_publish, '' as finding, now()::timestamp as decided_at",
+            [run_id, dataset, digest],
+        )
+        connection.execute(
             "insert into ml.genre_predictions by name select ? as run_id, 'a' as spotify_track_id", [run_id]
         )
 
