@@ -112,10 +112,13 @@ class Dbt:
             self._manifest = self._invoke(dbtRunner(), "parse").result
 
     def build(self) -> bool:
-        """`dbt build` of the warehouse that WAREHOUSE_PATH names; whether all went well."""
+        """`dbt build` of the warehouse that WAREHOUSE_PATH names; fails, and says at what, unless all went well."""
         runner = dbtRunner(manifest=self._manifest)
         result = self._invoke(runner, "build", "--exclude-resource-type", "unit_test", "--no-write-json")
-        return bool(result.success)
+        fine = ("success", "pass", "warn", "no-op")
+        wrong = [f"{each.node.name}: {each.message}" for each in result.result or [] if each.status not in fine]
+        assert result.success, "\n".join(wrong)
+        return True
 
     def _invoke(self, runner: dbtRunner, *arguments: str) -> Any:
         with warnings.catch_warnings(), redirect_stdout(StringIO()):
