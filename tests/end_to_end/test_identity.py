@@ -1,7 +1,7 @@
 """What is shown together is of one dataset and one build of it, whatever commands came before, in whatever order.
 
-IDENTITY_SEQUENCES=200 plays so many random sequences, IDENTITY_SEED=… those of an earlier run. They are not part of every
-run yet: a second dbt build in one process sometimes fails where they are played, and why is not known.
+IDENTITY_SEQUENCES=200 plays so many random sequences, IDENTITY_SEED=… those of an earlier run. They are not part of
+every run yet: a second dbt build in one process sometimes fails where they are played, and why is not known.
 """
 
 import csv

@@ -17,11 +17,11 @@ import ml.spark
 from ml.dataset import ModelError
 from ml.model_file import Model, load, save
 from ml.predictions import BATCH
-from ml.scoring import connect, rules_for, write_songs
-from ml.scoring import score_songs as score_locally
-from ml.spark import score_partition, score_songs, session
+from ml.scoring import Songs, connect, rules_for, write_songs
+from ml.spark import fields_by_name, score_partition, score_songs, session
 from ml.training import fit, save_model
 from orchestration.cli import app
+from orchestration.songs import scored_file
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
 from warehouse.spark import SparkUnavailable
@@ -46,6 +46,8 @@ def made_up_songs(number: int, **columns: list[Any]) -> pa.Table:
     rng = np.random.default_rng(3)
     features = {name: rng.uniform(0.1, 0.9, number) for name in AUDIO_FEATURES}
     features["loudness"] = rng.uniform(-40, 0, number)
+    for name, limit in (("key", 12), ("mode", 2), ("duration_ms", 300_000), ("time_signature", 6)):
+        features[name] = rng.integers(0, limit, number).astype(float)
     return pa.table({"id": np.arange(number), **features, **columns})
 
 
@@ -81,8 +83,9 @@ def test_songs_get_the_same_answers_as_on_one_machine(spark: "SparkSession", mod
     ).rename_columns({"liveness": "Liveness"})
     songs = songs.append_column("a.b `c` 'd'", pa.array(["Gården ☃"] * len(songs)))
     pq.write_table(songs, tmp_path / "songs.parquet")
-    here = score_locally(load(model_path), tmp_path / "songs.parquet")
-    write_songs(here, tmp_path / "here.parquet")
+    with scored_file(load(model_path), tmp_path / "songs.parquet") as found_here:
+        here = found_here.scoring
+        write_songs(here, tmp_path / "here.parquet")
 
     there = score_songs(spark, model_path, write_folder(songs, tmp_path / "songs", 1, 777, 5), str(tmp_path / "there"))
 
@@ -109,7 +112,9 @@ def test_problems_are_counted_and_the_first_are_named_by_file_and_row(model_path
     assert result.exit_code == 0, result.output
     assert "1,000 songs scored into" in result.stdout
     assert "6 of 1,000 songs have a value that cannot be used" in result.stderr
-    places = [line.partition(":")[0].strip() for line in result.stderr.splitlines() if "tempo is 1000" in line]
+    places = [
+        line.partition(", column")[0].strip() for line in result.stderr.splitlines() if "column tempo: '1000.0'" in line
+    ]
     assert places == [f"0.parquet, row {row}" for row in (4,)] + [f"1.parquet, row {row}" for row in (1, 2, 3, 499)]
     problems = pq.read_table(tmp_path / "out")["problems"].to_pylist()
     assert sum(problem != "" for problem in problems) == 6
@@ -120,7 +125,9 @@ def test_mostly_unusable_songs_are_refused_and_nothing_is_written(
 ) -> None:
     """Guards against songs in other units, scored as if all their values were missing."""
     folder = write_folder(made_up_songs(300, energy=[57.0] * 151 + [0.5] * 149), tmp_path / "songs", 100)
-    with pytest.raises(ModelError, match=r"151 of 300 songs.*more than half(?s:.*)0.parquet, row 1: energy is 57"):
+    with pytest.raises(
+        ModelError, match=r"151 of 300 songs.*more than half(?s:.*)0.parquet, row 1, column energy: '57.0'"
+    ):
         score_songs(spark, model_path, folder, str(tmp_path / "out"))
     assert [path.name for path in tmp_path.iterdir()] == ["songs"]
 
@@ -161,8 +168,9 @@ def test_no_songs_are_scored_too(spark: "SparkSession", model_path: Path, tmp_pa
     """Guards against an empty partition that has no columns."""
     songs = made_up_songs(1).slice(0, 0)
     assert score_songs(spark, model_path, write_folder(songs, tmp_path / "songs"), str(tmp_path / "out")).songs == 0
-    pq.write_table(songs, tmp_path / "songs.parquet")
-    columns = score_locally(load(model_path), tmp_path / "songs.parquet").schema.names
+    pq.write_table(made_up_songs(1), tmp_path / "songs.parquet")
+    with scored_file(load(model_path), tmp_path / "songs.parquet") as found:
+        columns = found.scoring.schema.names
     assert pq.read_table(tmp_path / "out").schema.names == columns
 
 
@@ -205,7 +213,7 @@ def test_a_worker_holds_few_songs_however_many_there_are(tmp_path: Path, monkeyp
     with connect() as connection:
         connection.register("songs", batch.schema.empty_table())
         types = {name: kind for name, kind, *_ in connection.sql("describe songs").fetchall()}
-        rules = rules_for(model, "songs", connection, "songs", types)
+        rules = rules_for(model, Songs("songs", "songs", types, fields_by_name(list(types))), connection)
     for batches in (2, 60):
         read = 0
 
