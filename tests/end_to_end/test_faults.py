@@ -136,7 +136,8 @@ def test_dbt_by_hand_while_a_crawl_runs_and_both_end_well(songs_csv: Path, tmp_p
     """Guards against a crawl that holds the database between its batches, and one that gives up while dbt has it."""
     import_dump(songs_csv, tmp_path / "warehouse.duckdb", name="songs")
     crawl = start(
-        tmp_path, "song-genres", "extract", "--input", "sandbox", "--genre", "Techno", "--genre", "Jazz", "--limit", "40",
+        tmp_path, "song-genres", "extract", "--input", "sandbox", "--genre", "Techno", "--genre", "Jazz",
+        "--limit", "40",
         "--requests-per-window", "40",
     )  # fmt: skip
     time.sleep(4)
