@@ -98,10 +98,8 @@ def _landed(warehouse_file: Path) -> list[str]:
     """The names of the datasets in the warehouse; none where there is no warehouse yet."""
     if not warehouse_file.exists():
         return []
-    with files.connect(warehouse_file) as connection:
-        raw.create_raw_tables(connection)
-        found = connection.execute("select dataset from raw.datasets order by all").fetchall()
-    return [name for (name,) in found]
+    with files.connect(warehouse_file, read_only=True) as connection:
+        return [dataset.name for dataset, _, _ in raw.landed_datasets(connection)]
 
 
 def _extraction(warehouse_file: Path, note: str, report: CrawlReport | None = None) -> Extraction:

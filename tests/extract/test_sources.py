@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from extract import sources
-from extract.dumps import DumpError, import_dump
+from extract.song_files import SongFileError, import_dump
 from extract.sources import extract
 from warehouse import files, raw
 
@@ -41,7 +41,7 @@ def test_a_path_that_exists_wins(
     """Guards against a file that cannot be imported because a dataset bears its name."""
     monkeypatch.chdir(tmp_path)
     study_csv({}, {}, {"energy": "0.9"}, name="new.csv").rename(tmp_path / "mine")
-    with pytest.raises(DumpError):  # it is read: and has no ending that says what it is
+    with pytest.raises(SongFileError):  # it is read: and has no ending that says what it is
         extract("mine", two_datasets)
     assert active(two_datasets) == "other's songs"
 
@@ -54,11 +54,11 @@ def test_the_active_dataset_stays_with_auto(two_datasets: Path) -> None:
 
 def test_an_unknown_name_is_answered_with_those_that_there_are(two_datasets: Path, tmp_path: Path) -> None:
     """Guards against a user who has to guess what could have been meant."""
-    with pytest.raises(DumpError, match="neither a file nor a name") as caught:
+    with pytest.raises(SongFileError, match="neither a file nor a name") as caught:
         extract("mien", two_datasets)
     for name in ("auto", "sandbox", "spotify", *sources.PUBLISHED_DUMPS, "mine", "other's songs"):
         assert name in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 4
-    with pytest.raises(DumpError, match="Landed datasets: none yet"):
+    with pytest.raises(SongFileError, match="Landed datasets: none yet"):
         extract("mien", tmp_path / "no_warehouse.duckdb")
     assert not (tmp_path / "no_warehouse.duckdb").exists()
