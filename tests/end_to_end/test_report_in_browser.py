@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Locator, Page
 
 from ml.charts import CHARTS
 from ml.dataset import split_by_artist
+from ml.records import record
 from ml.report import build_report
-from ml.training import fit, record
+from ml.training import fit
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import open_page
 from tests.ml.report_database import make_marts, some_tracks
@@ -34,7 +35,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     tracks = some_tracks(GENRES)
     with duckdb.connect() as connection:
-        make_marts(connection, tracks)
+        tracks = make_marts(connection, tracks)
         split = split_by_artist(tracks)
         record(connection, fit(tracks, model="prior", split=split), None, published=False)
         record(connection, fit(tracks, model="study_forest", split=split), None, published=True)

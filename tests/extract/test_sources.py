@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from extract import sources
-from extract.song_files import SongFileError, import_dump
+from extract.dumps import import_dump
+from extract.song_files import SongFileError
 from extract.sources import extract
 from warehouse import files, raw
 
