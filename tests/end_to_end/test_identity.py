@@ -1,7 +1,6 @@
 """What is shown together is of one dataset and one build of it, whatever commands came before, in whatever order.
 
-IDENTITY_SEQUENCES=200 plays so many random sequences, IDENTITY_SEED=… those of an earlier run. They are not part of
-every run yet: a second dbt build in one process sometimes fails where they are played, and why is not known.
+IDENTITY_SEQUENCES=200 plays so many random sequences, IDENTITY_SEED=… those of an earlier run.
 """
 
 import csv
@@ -21,7 +20,7 @@ from tests.end_to_end.workplace import MODEL, SANDBOX_GENRES, Dbt, Workplace, so
 from warehouse import files, raw
 from warehouse.publication import MartChange, publish, tracks_digest
 
-SEQUENCES = int(os.environ.get("IDENTITY_SEQUENCES") or 0)
+SEQUENCES = int(os.environ.get("IDENTITY_SEQUENCES") or 2)
 STEPS = 6
 DUMPS = {"first": ["pop", "rock"], "second": ["jazz", "punk"]}
 """Datasets and their genres: those of the dumps, then the sandbox's. None has a genre of another's."""
@@ -321,8 +320,7 @@ class Commands(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(SEQUENCES == 0, reason="on request: IDENTITY_SEQUENCES=2 (not stable yet, see the module)")
-@pytest.mark.timeout(1800 * max(1, SEQUENCES))
+@pytest.mark.timeout(1800 * SEQUENCES)
 def test_random_sequences_of_commands_never_mix(
     tmp_path_factory: pytest.TempPathFactory, dbt_in_process: Dbt, dumps: Path
 ) -> None:

@@ -113,7 +113,8 @@ class Dbt:
 
     def build(self) -> bool:
         """`dbt build` of the warehouse that WAREHOUSE_PATH names; fails, and says at what, unless all went well."""
-        runner = dbtRunner(manifest=self._manifest)
+        # A copy: dbt writes what it compiles into the manifest, and would not compile an ephemeral model a second time.
+        runner = dbtRunner(manifest=self._manifest.deepcopy())
         result = self._invoke(runner, "build", "--exclude-resource-type", "unit_test", "--no-write-json")
         fine = ("success", "pass", "warn", "no-op")
         wrong = [f"{each.node.name}: {each.message}" for each in result.result or [] if each.status not in fine]
