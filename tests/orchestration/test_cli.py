@@ -1,5 +1,6 @@
 """The console script's arguments and words; what the commands do is tested where it is done."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PUBLISHED_PATH", raising=False)
 
 
-def test_using_an_unknown_dataset_names_those_that_there_are() -> None:
+def test_using_an_unknown_dataset_names_those_that_there_are(study_csv: Callable[..., Path]) -> None:
     """Guards against an error that leaves the reader to guess."""
+    assert runner.invoke(app, ["import", str(study_csv({}, name="mine.csv"))]).exit_code == 0
     result = runner.invoke(app, ["use", "nowhere"])
     assert result.exit_code == 1
     assert "There is no dataset 'nowhere'" in result.stderr
-    assert "song-genres import" in result.stderr
+    assert "mine" in result.stderr
 
 
 def test_reading_without_a_database_says_how_to_make_one() -> None:
