@@ -11,8 +11,7 @@ from extract.crawl import CrawlReport, crawl
 from extract.dumps import ImportReport, import_dump
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.http import LOOPBACK
-from extract.sandbox.catalogue import build_catalogue
-from extract.sandbox.server import SANDBOX, serve
+from extract.sandbox import SANDBOX
 from extract.settings import CrawlOptions, Settings
 from extract.song_files import SongFileError
 from warehouse import files, raw
@@ -73,6 +72,10 @@ def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: P
             # `song-genres sandbox` stands in for Spotify there: what it gives is made up, and labelled so.
             settings = replace(settings, dataset=LOCAL_SANDBOX)
         return crawl(settings, warehouse_file, options, progress=progress)
+    # SciPy draws the catalogue: half a second, which whoever brings songs of their own need not wait.
+    from extract.sandbox.catalogue import build_catalogue
+    from extract.sandbox.server import serve
+
     with serve(build_catalogue()) as sandbox:
         return crawl(sandbox.settings(), warehouse_file, options, progress=progress)
 

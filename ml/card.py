@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml.estimators import BASELINE
 from ml.protocols import find_protocol
+from ml.settings import BASELINE
 from ml.training import Run, Summary
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import write_whole

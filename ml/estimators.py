@@ -30,8 +30,6 @@ from ml.dataset import ModelError
 from ml.features import AUDIO_COLUMNS, Audio, PiecewiseLinear, Titles
 
 FEATURE_SETS = ("audio", "audio+title")
-BASELINE = "prior"
-DEFAULT = "ensemble"
 THREADS = 2  # fixed, and not the number of cores: LightGBM's sums depend on it
 
 Make = Callable[[str, int], BaseEstimator]

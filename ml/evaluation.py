@@ -18,10 +18,8 @@ from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-BINS = 15
-"""Bins of the calibration curve and of the calibration error, equally wide, as in Guo et al. (2017)."""
+from ml.settings import BINS, RESAMPLES
 
-RESAMPLES = 1000
 _BATCH = 50  # resamples at a time: 60,000 artists of 8 bytes each keep a batch at 24 MB
 
 

@@ -22,8 +22,9 @@ from sklearn.preprocessing import RobustScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks, check_features, folds_by_artist, split_by_artist
-from ml.estimators import BASELINE, DEFAULT, make_estimator
+from ml.estimators import make_estimator
 from ml.features import Audio
+from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from warehouse.features import AUDIO_FEATURES, study_genres
 
 SAMPLE = 25_000
@@ -220,13 +221,13 @@ PROTOCOLS = {
             "Held out by artist: no credited artist and no identical audio vector is on both sides. One split (about "
             "30 % of each genre's tracks held out) or k folds.",
             _artist_grouped,
-            (BASELINE, "study_forest", DEFAULT),
+            (BASELINE, STUDY_FOREST, DEFAULT),
         ),
         Protocol(
             "study_2023_04",
             "The study's first: a random sample of 25,000 tracks, split 70/30 by row; SMOTE, RobustScaler.",
             _study_2023_04,
-            (BASELINE, "knn", "logistic", "study_forest"),
+            (BASELINE, "knn", "logistic", STUDY_FOREST),
             features="audio",
             is_studys=True,
         ),
@@ -235,7 +236,7 @@ PROTOCOLS = {
             "The study's second: the ten largest genres, split 80/20 by row; SMOTE, RobustScaler; 100 words of titles. "
             "The study's LightGBM settings are not known: this project's stand for them.",
             _study_2023_05,
-            (BASELINE, "knn", "logistic", "study_forest", "lightgbm"),
+            (BASELINE, "knn", "logistic", STUDY_FOREST, "lightgbm"),
             features="audio+title",
             is_studys=True,
         ),

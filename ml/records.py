@@ -13,9 +13,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ml.estimators import BASELINE
 from ml.evaluation import Scores
 from ml.protocols import find_protocol
+from ml.settings import BASELINE
 from ml.tables import create_ml_tables
 from ml.training import Run, Summary, require_publishable
 

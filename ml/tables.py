@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from ml.evaluation import BINS, RESAMPLES
+from ml.settings import BINS, RESAMPLES
 from warehouse.files import quoted
 
 STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"

@@ -5,17 +5,18 @@ steps that made what is checked (assets/), and rules on rows, which are dbt test
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
 
-from ml.estimators import BASELINE
-from ml.training import Summary
-from ml.verdict import Verdict
+from ml.settings import BASELINE, STUDY_FOREST
 from warehouse.raw import DOCUMENTS
 
-STUDY_FOREST = "study_forest"
+if TYPE_CHECKING:
+    from ml.training import Summary
+    from ml.verdict import Verdict
+
 DRIFT = 0.02
 """How far top-3 may fall below that of the run before it, of the same dataset, until someone is told."""
 
@@ -89,7 +90,7 @@ def check_documents(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iter
 
 
 def check_model(
-    verdict: Verdict, run: Summary | None, others: Mapping[str, Summary], previous: tuple[str, float] | None
+    verdict: "Verdict", run: "Summary | None", others: Mapping[str, "Summary"], previous: tuple[str, float] | None
 ) -> Iterator[dg.AssetCheckResult]:
     """The results for the verdict on a run, None where none could be fitted, beside `others` of the same split.
 
@@ -117,7 +118,7 @@ def check_model(
     )
 
 
-def _beside(run: Summary, other: Summary) -> dict[str, Any]:
+def _beside(run: "Summary", other: "Summary") -> dict[str, Any]:
     return {
         "top_1": run.scores.top_1, f"top_1 of {other.name}": other.scores.top_1,
         "log_loss": run.scores.log_loss, f"log_loss of {other.name}": other.scores.log_loss,

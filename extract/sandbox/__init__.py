@@ -3,3 +3,7 @@
 Everything in it is made up and says so. Belongs here: what stands in for the outside world. Not here: the extractors,
 which must not be able to tell the difference.
 """
+
+from warehouse.raw import Dataset
+
+SANDBOX = Dataset("sandbox", "sandbox", is_synthetic=True)

@@ -30,13 +30,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from extract.sandbox import SANDBOX
 from extract.sandbox.answers import TIERS, Answers, Failure, json_response
 from extract.sandbox.catalogue import Catalogue
 from extract.sandbox.faults import Fault, Faults, read_fault
 from extract.settings import Settings
-from warehouse.raw import Dataset
 
-SANDBOX = Dataset("sandbox", "sandbox", is_synthetic=True)
 CLIENT_ID = "sandbox"
 CLIENT_SECRET = "sandbox-secret"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml.report import build_report
 from orchestration.assets.warehouse import dbt_models
 from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse, write_documentation
@@ -56,6 +55,8 @@ def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress
 )
 def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
     """reports/index.html: the answer in charts, from the published copy alone."""
+    from ml.report import build_report  # Plotly, which takes a second to import
+
     progress("report", 0, None)
     with told_in_a_sentence(), warehouse.connect_published() as connection:
         result = build_report(connection, REPORTS)

@@ -26,10 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from extract.sandbox.catalogue import build_catalogue
-from ml.estimators import DEFAULT, make_estimator
+from ml.estimators import make_estimator
 from ml.model_file import Model, load, predict_probabilities, save
 from ml.predictions import predict_tracks, record_predictions
 from ml.scoring import write_songs
+from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
 from orchestration.songs import scored_file
 from warehouse.features import AUDIO_FEATURES

@@ -21,11 +21,12 @@ from pyarrow.parquet import ParquetFile
 from rich.console import Console
 from rich.table import Table
 
-from ml.estimators import DEFAULT, make_estimator
+from ml.estimators import make_estimator
 from ml.evaluation import Scores, score
 from ml.model_file import Model, load, predict_probabilities, save
 from ml.predictions import BATCH
 from ml.protocols import SAMPLE, find_protocol
+from ml.settings import DEFAULT
 from tests.benchmarks.bench_prediction import catalogue_songs, in_own_process, peak_mb
 from tests.benchmarks.measuring import median_seconds
 from warehouse.features import AUDIO_FEATURES

@@ -128,7 +128,7 @@ def test_a_leaking_split_publishes_the_marts_and_not_the_model(folder: Path, mon
         split = split_by_artist(tracks, seed=seed)
         return replace(split, train=np.append(split.train, split.test[0]))
 
-    monkeypatch.setattr("orchestration.assets.model.split_by_artist", leaking)
+    monkeypatch.setattr("orchestration.training.split_by_artist", leaking)
     result = materialise("ml", "report")
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == [
         "nothing_on_both_sides"

@@ -26,9 +26,10 @@ from typer.testing import CliRunner
 from extract.sandbox.catalogue import Catalogue, build_catalogue
 from extract.settings import CrawlOptions
 from extract.sources import extract
-from orchestration.assets.model import TrainConfig, _predict, _train
+from orchestration.assets.model import TrainConfig
 from orchestration.cli import app
 from orchestration.resources import Warehouse, warehouse_resource
+from orchestration.training import predict, train
 from tests.conftest import ROOT
 from warehouse.progress import ignore
 from warehouse.publication import publish
@@ -144,7 +145,7 @@ class Workplace:
         patch.setenv("WAREHOUSE_PATH", str(self.folder / "warehouse.duckdb"))
         patch.setenv("PUBLISHED_PATH", str(self.folder / "published.duckdb"))
         patch.setenv("COLUMNS", "200")
-        patch.setattr("extract.sources.build_catalogue", catalogue)
+        patch.setattr("extract.sandbox.catalogue.build_catalogue", catalogue)
         return self
 
     def song_genres(self, *arguments: str) -> Result:
@@ -169,13 +170,13 @@ class Workplace:
     def train_job(self, model: str = MODEL, *, predict: bool = True) -> None:
         """The job `train`: what Dagster's step does, without Dagster."""
         config = TrainConfig(model=model, protocol_models=["knn"])
-        list(_train(config, self.resource, ignore))
+        list(train(config, self.resource, ignore))
         if predict:
             self.predict_job()
 
     def predict_job(self) -> None:
         """The predictions alone."""
-        list(_predict(self.resource, ignore))
+        list(predict(self.resource, ignore))
 
     def run(self, source: str = "auto", *, model: str = MODEL, **options: Any) -> None:
         """The job `everything`: its steps in order, without Dagster; ends well or raises."""

@@ -6,7 +6,8 @@ import pytest
 import skops.io as sio
 
 from ml.dataset import ModelError
-from ml.estimators import DEFAULT, ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Net, make_estimator
+from ml.estimators import ESTIMATORS, FEATURE_SETS, TRUSTED_TYPES, Net, make_estimator
+from ml.settings import DEFAULT
 from warehouse.features import AUDIO_FEATURES
 
 GENRES = ["Jazz", "Chill 🎷", "x" * 500]

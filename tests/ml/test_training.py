@@ -14,9 +14,10 @@ from sklearn.pipeline import make_pipeline
 from ml import training
 from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
-from ml.estimators import DEFAULT, ESTIMATORS
+from ml.estimators import ESTIMATORS
 from ml.features import Audio
 from ml.records import record
+from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
 from ml.training import PeakMemory, fit, save_model
 from tests.ml.made_up_tracks import make_tracks

@@ -1,7 +1,12 @@
 """What Dagster loads: the graph, its groups and its checks."""
 
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
+
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +40,11 @@ def test_dbt_tests_are_asset_checks(graph) -> None:  # type: ignore[no-untyped-d
     checked = {key.asset_key for key in graph.asset_check_keys}
     assert dg.AssetKey(["marts", "clean_tracks"]) in checked
     assert dg.AssetKey(["raw", "tracks"]) in checked
+
+
+def test_loading_the_definitions_loads_nothing_that_trains_or_draws() -> None:
+    """Guards against seconds that the server, the daemon and each run's process would pay anew."""
+    heavy = ("sklearn", "scipy", "lightgbm", "pandas", "plotly", "pyarrow", "starlette", "extract.sandbox.server")
+    code = f"import sys, orchestration.definitions; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.splitlines()[-1] == "[]"
