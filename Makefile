@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install install-dev install-spark run dev test test-spark lint format bench bench-spark screenshots docs-cli lock clean
+.PHONY: help install install-dev install-spark run dev test test-full test-spark lint format bench bench-spark screenshots docs-cli lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +64,13 @@ dev: install  ## Dagster's web interface
 
 # Three workers on two cores, since many tests wait for servers; a file stays on one, which makes its fixtures once.
 # Files go out in order: by size, as xdist would have it, those of few and long tests would be left for the end.
-test: install-dev  ## All tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+TEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+test: install-dev  ## The tests, each behaviour once
+	@$(TEST) -m "not full"
+
+test-full: install-dev  ## All tests: whole runs, the largest catalogues and repetitions too (CI runs these)
+	@$(TEST)
 
 # One process and one session of Spark for all of them.
 test-spark: install-dev install-spark  ## The tests of the dbt project on Spark

@@ -12,7 +12,7 @@ from tests.end_to_end.conftest import open_page
 from tests.end_to_end.dev import Dev, dagster_dev
 from warehouse import files
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.full, pytest.mark.browser]
 
 QUICK = {"genre_model": {"config": {"model": "lightgbm"}}}
 CRAWL = {"source": "sandbox", "genres": {"Techno": 40, "Jazz": 40, "Metal": 40}, "requests_per_window": 150}

@@ -7,9 +7,13 @@ tell apart as the study's is tested in tests/extract/sandbox/test_catalogue.py.
 
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.conftest import song_genres
 from tests.end_to_end.test_run import published
 from warehouse import files
+
+pytestmark = pytest.mark.full
 
 
 def test_the_embedded_default_is_crawled_and_labelled(tmp_path: Path) -> None:

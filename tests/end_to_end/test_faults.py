@@ -14,7 +14,6 @@ from extract.dumps import import_dump
 from tests.conftest import PATIENCE, ROOT
 from warehouse import files
 
-pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
 
 

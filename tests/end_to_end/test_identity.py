@@ -319,7 +319,6 @@ class Commands(RuleBasedStateMachine):
         self.landed = now
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800 * SEQUENCES)
 def test_random_sequences_of_commands_never_mix(
     tmp_path_factory: pytest.TempPathFactory, dbt_in_process: Dbt, dumps: Path

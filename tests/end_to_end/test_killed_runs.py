@@ -51,7 +51,7 @@ def tables(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: held[name] for name in held if name.startswith(("marts.", "ml.")) and name not in MEASURED}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_killed_in_each_step_and_re_executed_it_ends_as_if_undisturbed(finished: Path, tmp_path: Path) -> None:
     """Guards against a step that leaves half of its work, and one that is done twice."""
     disturbed, undisturbed = tmp_path, finished

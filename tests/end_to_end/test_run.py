@@ -97,6 +97,7 @@ def test_bad_input_is_told_in_a_sentence(content: str | None, words: str, tmp_pa
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.full
 def test_a_sample_of_the_real_dump_goes_all_the_way(tidytuesday: Path, tmp_path: Path) -> None:
     """Guards against real names, and a feature that nobody knows, of which a later step chokes.
 

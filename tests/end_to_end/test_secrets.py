@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from extract.sandbox.catalogue import build_catalogue
 from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, serve
 from tests.end_to_end.conftest import song_genres
 
 
+@pytest.mark.full
 def test_neither_the_secret_nor_a_token_is_in_anything_that_a_run_wrote(tmp_path: Path) -> None:
     """Guards against credentials in the database, the logs, Dagster's storage, the page or the screen."""
     with serve(build_catalogue(listings=400, only=["Techno", "Jazz"])) as server:

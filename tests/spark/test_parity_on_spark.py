@@ -22,7 +22,6 @@ TOLERANCE = 1e-9
 QUOTED = re.compile(r'is "[{[].*?", not a', re.DOTALL)
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # pyspark's pipe to the JVM
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # dbt, called as a library
