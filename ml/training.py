@@ -37,7 +37,7 @@ FEW_ARTISTS = 30
 STUDY_FOREST_BYTES = 4e9
 """What the study's unpruned trees may take. A node keeps 8 bytes for every genre, and each of the 150 trees has about
 a node for each track (measured: 0.97 on 10,000 to 25,000 tracks of 132 genres, 0.52 on 20,000 of 6)."""
-CODE = ("dataset.py", "estimators.py", "evaluation.py", "features.py", "protocols.py", "training.py")
+CODE = ("dataset.py", "estimators.py", "evaluation.py", "features.py", "protocols.py", "settings.py", "training.py")
 """The modules that a run's figures depend on: a change to one of them is another run."""
 VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 

@@ -32,10 +32,6 @@ def crawler(settings: Settings, path: Path, options: CrawlOptions) -> multiproce
         pytest.param("extended", 50, marks=pytest.mark.full),
         pytest.param("development", 15, marks=pytest.mark.full),
     ],
-        ("extended", 5),
-        pytest.param("extended", 50, marks=pytest.mark.full),
-        pytest.param("development", 15, marks=pytest.mark.full),
-    ],
 )
 def test_kill_9_at_random_moments(tier: str, kills: int, tmp_path: Path) -> None:
     """Guards against documents lost or doubled by a kill, listings in another order, and work done twice."""

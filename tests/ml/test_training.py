@@ -16,10 +16,10 @@ from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
 from ml.features import Audio
-from ml.records import record
+from ml.records import recall, record
 from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
-from ml.training import PeakMemory, fit, save_model
+from ml.training import Job, PeakMemory, fit, save_model
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
 
@@ -70,6 +70,60 @@ def test_figures_are_recorded_once_a_run_on_held_out_rows(
         [run.model.run_id],
     ).fetchall()
     assert support == [("Ambient", 60, 42, 18), ("Jazz", 60, 42, 18), ("Punk", 60, 42, 18)]
+
+
+def of_another_row(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
+    frame = tracks.frame.copy()
+    frame.loc[0, "energy"] += 0.001
+    return replace(tracks, frame=frame), job
+
+
+CHANGES = {
+    "a value of a track": of_another_row,
+    "the seed": lambda tracks, job: (tracks, replace(job, seed=7)),
+    "a setting": lambda tracks, job: (tracks, replace(job, features="audio+title")),
+    "the estimator": lambda tracks, job: (tracks, replace(job, model="logistic")),
+    "the split": lambda tracks, job: (tracks, replace(job, splits=[split_by_artist(tracks, seed=7)])),
+    "nothing": lambda tracks, job: (tracks, job),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_recorded_fit_is_recalled_and_what_changed_is_seen(
+    change: str, tracks: Tracks, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Guards against minutes spent on what is known, and against figures of other data, settings or seeds."""
+    run = fit(tracks, model="prior", split=split_by_artist(tracks))
+    record(connection, run, None, published=False)
+    tracks, job = CHANGES[change](tracks, Job("prior", run.splits))
+    known = recall(connection, job.run_id(tracks))
+    assert known == (run.summary if change == "nothing" else None)
+
+
+@pytest.mark.parametrize("module", training.CODE)
+def test_changed_code_is_seen(module: str, tracks: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a model of yesterday's estimator under today's name."""
+    job = Job("prior", [split_by_artist(tracks)])
+    before = job.run_id(tracks)
+    for name in training.CODE:
+        (tmp_path / name).write_bytes(Path(training.__file__).with_name(name).read_bytes())
+    monkeypatch.setattr(training.resources, "files", lambda _: tmp_path)
+    assert job.run_id(tracks) == before
+    with (tmp_path / module).open("a") as file:
+        file.write("# changed\n")
+    assert job.run_id(tracks) != before
+
+
+def test_a_model_whose_file_is_gone_is_fitted_again(
+    tracks: Tracks, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against a recorded model that nobody can load."""
+    run = fit(tracks, model="study_forest", split=split_by_artist(tracks))
+    path = save_model(run, tmp_path)
+    record(connection, run, path, published=False)
+    assert recall(connection, run.run_id, with_model=True) == run.summary
+    path.unlink()
+    assert recall(connection, run.run_id, with_model=True) is None
 
 
 def test_genres_left_out_are_recorded_with_their_reason(connection: duckdb.DuckDBPyConnection) -> None:
