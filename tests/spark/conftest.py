@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, Dbt
 from warehouse import files
+from warehouse.files import quoted
 from warehouse.raw_export import export_raw
 from warehouse.spark import SparkUnavailable, require_spark
 
@@ -32,6 +33,10 @@ def pytest_collection() -> None:
         pytest.exit(str(error), returncode=1)
 
 
+RAW = "Bob's raw documents"
+"""The folder that Spark reads: of a name that must be quoted."""
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where everything that is written lies; the environment points dbt, Python and Spark at it."""
@@ -41,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SPARK_CONF_DIR", str(HERE))
         patch.setenv("SPARK_WAREHOUSE_PATH", str(base / "spark"))
         patch.setenv("SPARK_SHUFFLE_PARTITIONS", "3")
-        patch.setenv("RAW_EXPORT_PATH", str(base / "raw"))
+        patch.setenv("RAW_EXPORT_PATH", str(base / RAW))
         patch.setenv("WAREHOUSE_PATH", str(base / "warehouse.duckdb"))
         patch.setenv("DBT_TARGET_PATH", str(base / "target"))
         patch.setenv("DBT_LOG_PATH", str(base / "logs"))
@@ -86,9 +91,9 @@ def build_on_both(folder: Path, dbt: Dbt, dbt_on_spark: Build) -> Callable[..., 
     def build(path: Path, command: str = "run", *, shuffle: bool = False) -> Engines:
         dbt(path, "run")
         with files.connect(path, read_only=True) as connection:
-            export_raw(connection, folder / "raw")
+            export_raw(connection, folder / RAW)
         if shuffle:
-            repartition(folder / "raw")
+            repartition(folder / RAW)
         assert dbt_on_spark(command) == []
         return Engines(path, folder / "spark")
 
@@ -101,8 +106,9 @@ def repartition(raw: Path, files: int = 7) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"select setseed({draw.random()})").fetchall()
         for table in raw.iterdir():
+            parquet = quoted(f"{table}/**/*.parquet")
             rows = connection.sql(
-                f"from read_parquet('{table}/**/*.parquet', hive_partitioning = false) order by random()"
+                f"from read_parquet({parquet}, hive_partitioning = false) order by random()"
             ).to_arrow_table()
             for old in table.rglob("*.parquet"):
                 old.unlink()
@@ -110,7 +116,7 @@ def repartition(raw: Path, files: int = 7) -> None:
             for number, (first, last) in enumerate(zip(cuts, cuts[1:], strict=False)):
                 part = rows.slice(first, last - first)
                 connection.register("part", part)
-                connection.execute(f"copy part to '{table}/{number}.parquet'")
+                connection.execute(f"copy part to {quoted(f'{table}/{number}.parquet')}")
 
 
 class Engines:

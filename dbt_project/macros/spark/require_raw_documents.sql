@@ -21,7 +21,7 @@
         {% do run_query('drop table if exists ' ~ table) %}
         {% do run_query(
             'create table ' ~ table ~ ' (' ~ columns | join(', ') ~ ") using parquet options (recursiveFileLookup 'true') location '"
-            ~ raw_export_path() ~ '/' ~ node.name ~ "'"
+            ~ raw_export_path() | replace("\\", "\\\\") | replace("'", "\\'") ~ '/' ~ node.name ~ "'"
         ) %}
     {% endfor %}
 {% endmacro %}
