@@ -1,21 +1,18 @@
 """The console script `song-genres`: the assets' verbs for someone who wants no web interface.
 
-Belongs here: arguments, progress on the screen, and what is printed at the end. Not here: any work of its own.
+Belongs here: the commands and their options. Not here: what they print (screens.py), and any work of their own.
 Dagster, dbt and scikit-learn take seconds to import, so each command imports what it needs.
 """
 
 import io
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, redirect_stdout
-from itertools import islice
+from contextlib import AbstractContextManager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from orchestration.failures import is_suspended, told_as
 from orchestration.screens import (
@@ -23,16 +20,22 @@ from orchestration.screens import (
     STAGES,
     console,
     errors,
+    print_active_dataset,
+    print_cleaning,
+    print_datasets,
+    print_export,
+    print_extraction,
+    print_import,
     print_publication,
     print_runs,
+    print_sandbox,
+    print_songs,
     print_summary,
+    print_tally,
+    print_warnings,
     screen_progress,
 )
 from warehouse import files, raw
-
-if TYPE_CHECKING:
-    from ml.scoring import Tally
-    from warehouse.exports import Export
 
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
@@ -117,6 +120,14 @@ def _mapping(options: list[str] | None) -> dict[str, str]:
     return {field: column for field, _, column in pairs}
 
 
+def _active_dataset() -> raw.Dataset | None:
+    """The dataset that a run without --input goes on with, None where nothing was landed."""
+    if not files.warehouse_path().exists():
+        return None
+    with files.connect(files.warehouse_path(), read_only=True) as connection:
+        return next((dataset for dataset, is_active, _ in raw.landed_datasets(connection) if is_active), None)
+
+
 @app.command()
 def run(
     source: Source = "auto",
@@ -139,13 +150,10 @@ def run(
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
         )  # fmt: skip
         if source == "auto":
-            _say_which()
+            print_active_dataset(_active_dataset())
     with _plain_errors(), console.status("Starting Dagster and dbt …"):
-        import dagster as dg
-
         from ml.summary import summarise
-        from orchestration.definitions import definitions
-        from orchestration.resources import ROOT
+        from orchestration.definitions import run_everything
 
     started = time.perf_counter()
     # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
@@ -153,45 +161,15 @@ def run(
     with _plain_errors():
         log.parent.mkdir(exist_ok=True)
     with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
-        job = definitions(progress).resolve_job_def("everything")
-        with dg.DagsterInstance.from_config(str(ROOT)) as instance:
-            result = job.execute_in_process(
-                instance=instance,
-                run_config={
-                    "ops": {
-                        "raw_documents": {"config": config},
-                        "genre_model": {"config": {"model": model, "features": features, "seed": seed, "refit": refit}},
-                    },
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
-    seconds = {
-        STAGES[event.step_key]: event.step_success_data.duration_ms / 1000
-        for event in result.all_events
-        if event.is_step_success and event.step_key in STAGES
-    }
+        trained = {"model": model, "features": features, "seed": seed, "refit": refit}
+        steps = run_everything({"raw_documents": config, "genre_model": trained}, progress)
+    seconds = {STAGES[step]: spent for step, spent in steps.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
         print_summary(
             summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
-        )
-
-
-def _say_which() -> None:
-    """Which dataset a run without --input goes on with, and how to choose another."""
-    active = None
-    if files.warehouse_path().exists():
-        with files.connect(files.warehouse_path(), read_only=True) as connection:
-            active = next((dataset for dataset, is_active, _ in raw.landed_datasets(connection) if is_active), None)
-    if active is None:
-        console.print("Nothing was landed yet, so this is the embedded sandbox: synthetic data.", highlight=False)
-    else:
-        label = ", synthetic" if active.is_synthetic else ""
-        other = "" if active.is_synthetic else " The synthetic sandbox instead: make run INPUT=sandbox."
-        console.print(
-            f"Going on with the active dataset, {active.name} ({active.source}{label}).{other}", highlight=False
         )
 
 
@@ -219,16 +197,7 @@ def extract(
             extraction = extract_source(
                 config.pop("source"), files.warehouse_path(), options=CrawlOptions(**config), progress=progress
             )
-    label = " (synthetic)" if extraction.dataset.is_synthetic else ""
-    table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
-    for name, rows in extraction.rows.items():
-        table.add_row(f"raw.{name}", f"{rows:,} rows{label}")
-    if extraction.report:
-        table.add_section()
-        table.add_row("requests of this run", f"{extraction.report.requests:,}, {extraction.report.retries:,} retries")
-        table.add_row("waited", f"{extraction.report.waited_seconds:.1f} s")
-        table.add_row("unusable answers", f"{extraction.report.unusable:,} (kept in raw.unusable_responses)")
-    console.print(table)
+    print_extraction(extraction)
 
 
 @app.command()
@@ -240,22 +209,12 @@ def sandbox(
 ) -> None:
     """Serve the synthetic catalogue as Spotify and ReccoBeats would, on this machine only, until interrupted."""
     from extract.sandbox.catalogue import build_catalogue
-    from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET, SandboxServer, run_server
-
-    def announce(server: SandboxServer) -> None:
-        console.print(f"The sandbox (synthetic data, {tier} tier) answers at {server.address}. Crawl it with:")
-        console.print(
-            f"  SPOTIFY_CLIENT_ID={CLIENT_ID} SPOTIFY_CLIENT_SECRET={CLIENT_SECRET} "
-            f"SPOTIFY_ACCOUNTS_ADDRESS={server.address} SPOTIFY_API_ADDRESS={server.address}/v1 "
-            f"RECCOBEATS_ADDRESS={server.address}/reccobeats/v1 song-genres extract --input spotify",
-            soft_wrap=True,
-            highlight=False,
-        )
+    from extract.sandbox.server import run_server
 
     try:
         run_server(
             build_catalogue(listings=listings), port=port, tier=tier, requests_per_window=requests_per_window,
-            announce=announce,
+            announce=lambda server: print_sandbox(server.address, tier),
         )  # fmt: skip
     except (KeyError, ValueError, OSError) as error:
         errors.print(f"[red bold]Error:[/] The sandbox cannot be served: {error}", highlight=False, soft_wrap=True)
@@ -272,23 +231,8 @@ def import_command(
     from extract.dumps import import_dump
 
     with _plain_errors(), screen_progress() as progress:
-        report = import_dump(
-            file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
-        )  # fmt: skip
-    verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    name = escape(report.dataset)
-    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
-    _print_warnings(report.warnings)
-    if report.problem_rows:
-        console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
-        for problem in report.problems:
-            console.print(f"  {problem}", highlight=False, markup=False)
-
-
-def _print_warnings(warnings: Sequence[str]) -> None:
-    """What the person whose file it is should look at."""
-    for warning in warnings:
-        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+        report = import_dump(file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress)
+    print_import(report)
 
 
 @app.command()
@@ -308,12 +252,7 @@ def clean(
         report = clean_dump(
             file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
         )
-    _print_warnings(report.warnings)
-    title = f"{escape(str(output))} ({report.layout} layout)"
-    table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
-    for rule, taken, after in report.audit:
-        table.add_row(rule, f"{taken:,}", f"{after:,}")
-    console.print(table)
+    print_cleaning(report, output)
 
 
 @app.command()
@@ -343,13 +282,7 @@ def datasets() -> None:
             landed = raw.landed_datasets(connection)
         if not landed:
             raise files.WarehouseError("Nothing has been landed yet. Land a dump with `song-genres import FILE`.")
-    table = Table("dataset", "source", "listings", "")
-    for dataset, is_active, listings in landed:
-        marks = ", ".join(
-            word for word, applies in (("active", is_active), ("synthetic", dataset.is_synthetic)) if applies
-        )
-        table.add_row(dataset.name, dataset.source, f"{listings:,}", marks)
-    console.print(table)
+    print_datasets(landed)
 
 
 @app.command()
@@ -432,72 +365,20 @@ def predict(
 
             spark = session()
             with console.status("Spark checks and scores the songs …"):
-                tally: Tally = score_songs(spark, model, file, output)
+                tally = score_songs(spark, model, file, output)
         else:
-            tally = _predict_here(model, file, output, file_format, _mapping(mapping))
-    if output and output != "-":
-        console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
-    if tally.problem_rows:
-        errors.print(
-            f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
-            "as missing, and the column problems names it.[/] The first:",
-            highlight=False,
-            soft_wrap=True,
-        )
-        for problem in tally.problems:
-            errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+            from orchestration.songs import score_file
 
-
-def _predict_here(
-    model: Path, file: str, output: str | None, file_format: str | None, mapping: dict[str, str]
-) -> "Tally":
-    """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
-    from extract.song_files import contained, standard_input
-    from ml.model_file import load
-    from ml.predictions import BATCH
-    from ml.scoring import write_songs
-    from orchestration.songs import scored_file
-
-    is_json = None if file_format is None else file_format == "jsonl"
-    with ExitStack() as stack:
-        fitted = load(model)
-        source = contained(Path(file)) if file != "-" else (
-            stack.enter_context(standard_input(sys.stdin.buffer, is_json=is_json))
-        )  # fmt: skip
-        progress = stack.enter_context(screen_progress())
-        batch = BATCH if output else SONGS_SHOWN
-        found = stack.enter_context(scored_file(fitted, source, mapping=mapping, batch=batch, progress=progress))
-        shown = []
-        if output is None:
-            songs = found.scoring.__iter__()
-            shown = list(islice(songs, 2))  # the second only says whether there are more
-            songs.close()  # what was asked of DuckDB ends before its connection does
-        elif output == "-":
-            # As what came in, unless that is a file of its own: Parquet for the screen helps nobody.
-            kind = "jsonl" if is_json or (is_json is None and file == "-" and source.file_format == "json") else "csv"
-            write_songs(found.scoring, sys.stdout.buffer, written_as=files.OutputFormat(kind))
-        else:
-            write_songs(found.scoring, Path(output))
-    _print_warnings(found.warnings)
-    if output is None:
-        _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
-        if len(shown) > 1:
-            console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
-    return found.scoring
-
-
-def _print_songs(songs: list[dict[str, Any]], run_id: str, *, is_synthetic: bool) -> None:
-    """The table of scored songs."""
-    label = ", a model of synthetic data" if is_synthetic else ""
-    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{run_id}{label}")
-    for number, song in enumerate(songs, start=1):
-        name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
-        guesses = [
-            f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
-            for rank in range(1, 6)
-        ]
-        table.add_row(*(escape(str(cell)) for cell in (name, *guesses, song["missing_features"])))
-    console.print(table)
+            with screen_progress() as progress:
+                scored = score_file(
+                    model, file, output, written_as=file_format, mapping=_mapping(mapping), shown=SONGS_SHOWN,
+                    progress=progress,
+                )  # fmt: skip
+            print_warnings(scored.warnings)
+            if output is None:
+                print_songs(scored)
+            tally = scored.tally
+    print_tally(tally, None if output == "-" else output)
 
 
 @app.command()
@@ -544,7 +425,7 @@ def export(
         screen_progress() as progress,
     ):
         written = export_marts(connection, output, progress=progress)
-    _print_export(written, "file")
+    print_export(written, "file")
 
 
 @app.command()
@@ -560,7 +441,7 @@ def export_raw() -> None:
         screen_progress() as progress,
     ):
         written = export_documents(connection, raw_export_path(), progress=progress)
-    _print_export(written, "table")
+    print_export(written, "table")
     try:
         require_spark()
         console.print("Now: dbt build --target spark")
@@ -568,15 +449,6 @@ def export_raw() -> None:
         errors.print(
             f"[yellow]Spark cannot start on this machine:[/] {escape(str(error))}", highlight=False, soft_wrap=True
         )
-
-
-def _print_export(written: "Export", what: str) -> None:
-    """The table of what was written: the rows of each `what`."""
-    label = " (synthetic)" if written.is_synthetic else ""
-    table = Table(what, "rows", title=escape(f"{written.dataset}{label}: {written.folder}/"), title_justify="left")
-    for name, rows in written.rows.items():
-        table.add_row(name, f"{rows:,}")
-    console.print(table)
 
 
 @app.command()

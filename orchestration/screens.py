@@ -23,9 +23,16 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from extract.cleaning import CleaningReport
+    from extract.dumps import ImportReport
+    from extract.sources import Extraction
+    from ml.scoring import Tally
     from ml.summary import Summary
     from ml.training import Run
+    from orchestration.songs import ScoredFile
+    from warehouse.exports import Export
     from warehouse.publication import Publication
+    from warehouse.raw import Dataset
 
 console = Console()
 errors = Console(stderr=True)
@@ -73,6 +80,123 @@ def screen_progress() -> Iterator[ScreenProgress]:
     )
     with Progress(*columns, console=errors, transient=True) as progress:
         yield ScreenProgress(progress)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """What the person whose file it is should look at."""
+    for warning in warnings:
+        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+
+
+def print_active_dataset(active: "Dataset | None") -> None:
+    """Which dataset a run without --input goes on with, and how to choose another."""
+    if active is None:
+        console.print("Nothing was landed yet, so this is the embedded sandbox: synthetic data.", highlight=False)
+        return
+    label = ", synthetic" if active.is_synthetic else ""
+    other = "" if active.is_synthetic else " The synthetic sandbox instead: make run INPUT=sandbox."
+    console.print(f"Going on with the active dataset, {active.name} ({active.source}{label}).{other}", highlight=False)
+
+
+def print_datasets(landed: "Sequence[tuple[Dataset, bool, int]]") -> None:
+    """The table of datasets: each with whether it is the active one, and its number of listings."""
+    table = Table("dataset", "source", "listings", "")
+    for dataset, is_active, listings in landed:
+        marks = ", ".join(
+            word for word, applies in (("active", is_active), ("synthetic", dataset.is_synthetic)) if applies
+        )
+        table.add_row(dataset.name, dataset.source, f"{listings:,}", marks)
+    console.print(table)
+
+
+def print_extraction(extraction: "Extraction") -> None:
+    """The rows of each raw table, and what a crawl cost."""
+    label = " (synthetic)" if extraction.dataset.is_synthetic else ""
+    table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
+    for name, rows in extraction.rows.items():
+        table.add_row(f"raw.{name}", f"{rows:,} rows{label}")
+    if extraction.report:
+        table.add_section()
+        table.add_row("requests of this run", f"{extraction.report.requests:,}, {extraction.report.retries:,} retries")
+        table.add_row("waited", f"{extraction.report.waited_seconds:.1f} s")
+        table.add_row("unusable answers", f"{extraction.report.unusable:,} (kept in raw.unusable_responses)")
+    console.print(table)
+
+
+def print_import(report: "ImportReport") -> None:
+    """What an import landed, and the first rows that cannot be used."""
+    verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
+    name = escape(report.dataset)
+    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
+    print_warnings(report.warnings)
+    if report.problem_rows:
+        console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
+        for problem in report.problems:
+            console.print(f"  {problem}", highlight=False, markup=False)
+
+
+def print_cleaning(report: "CleaningReport", output: Path) -> None:
+    """The table of cleaning rules, with the rows that each took and left."""
+    print_warnings(report.warnings)
+    title = f"{escape(str(output))} ({report.layout} layout)"
+    table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
+    for rule, taken, after in report.audit:
+        table.add_row(rule, f"{taken:,}", f"{after:,}")
+    console.print(table)
+
+
+def print_sandbox(address: str, tier: str) -> None:
+    """Where the sandbox answers, and the command that crawls it."""
+    from extract.sandbox.server import CLIENT_ID, CLIENT_SECRET
+
+    console.print(f"The sandbox (synthetic data, {tier} tier) answers at {address}. Crawl it with:")
+    console.print(
+        f"  SPOTIFY_CLIENT_ID={CLIENT_ID} SPOTIFY_CLIENT_SECRET={CLIENT_SECRET} "
+        f"SPOTIFY_ACCOUNTS_ADDRESS={address} SPOTIFY_API_ADDRESS={address}/v1 "
+        f"RECCOBEATS_ADDRESS={address}/reccobeats/v1 song-genres extract --input spotify",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def print_songs(scored: "ScoredFile") -> None:
+    """The table of the first scored songs."""
+    label = ", a model of synthetic data" if scored.is_synthetic else ""
+    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{scored.run_id}{label}")
+    for number, song in enumerate(scored.first, start=1):
+        name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
+        guesses = [
+            f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
+            for rank in range(1, 6)
+        ]
+        table.add_row(*(escape(str(cell)) for cell in (name, *guesses, song["missing_features"])))
+    console.print(table)
+    if scored.has_more:
+        console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
+
+
+def print_tally(tally: "Tally", output: str | None) -> None:
+    """How many songs were scored into `output`, if that is a file, and the first that have a problem."""
+    if output:
+        console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
+    if tally.problem_rows:
+        errors.print(
+            f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
+            "as missing, and the column problems names it.[/] The first:",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for problem in tally.problems:
+            errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_export(written: "Export", what: str) -> None:
+    """The table of what was written: the rows of each `what`."""
+    label = " (synthetic)" if written.is_synthetic else ""
+    table = Table(what, "rows", title=escape(f"{written.dataset}{label}: {written.folder}/"), title_justify="left")
+    for name, rows in written.rows.items():
+        table.add_row(name, f"{rows:,}")
+    console.print(table)
 
 
 def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:

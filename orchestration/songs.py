@@ -4,16 +4,20 @@ Belongs here: what is between extract/ and ml/, which do not know of each other.
 and scoring (ml/scoring.py).
 """
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from extract.song_files import PREDICT, TABLE, Container, contained, read
-from ml.model_file import Model
+from extract.song_files import PREDICT, TABLE, Container, contained, read, standard_input
+from ml.model_file import Model, load
 from ml.predictions import BATCH
-from ml.scoring import Scoring, Songs, connect, score_songs
+from ml.scoring import Scoring, Songs, Tally, connect, score_songs, write_songs
+from warehouse.files import OutputFormat
 from warehouse.progress import Progress, ignore
 
 
@@ -43,3 +47,54 @@ def scored_file(
         found = read(connection, container, PREDICT, mapping)
         songs = Songs(found.name, TABLE, found.types, found.fields, reason="__reason")
         yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found.warnings)
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """A file that was scored: by which model, what was found, and the `first` songs where nothing was to be written."""
+
+    run_id: str
+    is_synthetic: bool
+    tally: Tally
+    warnings: tuple[str, ...]
+    first: list[dict[str, Any]]
+    has_more: bool
+
+
+def score_file(
+    model_file: Path,
+    file: str,
+    output: str | None,
+    *,
+    written_as: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    shown: int,
+    progress: Progress = ignore,
+) -> ScoredFile:
+    """Score the songs of `file` into `output` or, without one, the first `shown` of them.
+
+    `-` is standard input and standard output; `written_as`, csv or jsonl, says what both are. Raises as `scored_file`.
+    """
+    is_json = None if written_as is None else written_as == "jsonl"
+    first: list[dict[str, Any]] = []
+    has_more = False
+    with ExitStack() as stack:
+        model = load(model_file)
+        source = contained(Path(file)) if file != "-" else (
+            stack.enter_context(standard_input(sys.stdin.buffer, is_json=is_json))
+        )  # fmt: skip
+        batch = BATCH if output else shown
+        found = stack.enter_context(scored_file(model, source, mapping=mapping, batch=batch, progress=progress))
+        if output is None:
+            songs = found.scoring.__iter__()
+            tables = list(islice(songs, 2))  # the second only says whether there are more
+            songs.close()  # what was asked of DuckDB ends before its connection does
+            first = tables[0].to_pylist() if tables else []
+            has_more = len(tables) > 1
+        elif output == "-":
+            # As what came in, unless that is a file of its own: Parquet for the screen helps nobody.
+            kind = "jsonl" if is_json or (is_json is None and file == "-" and source.file_format == "json") else "csv"
+            write_songs(found.scoring, sys.stdout.buffer, written_as=OutputFormat(kind))
+        else:
+            write_songs(found.scoring, Path(output))
+    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.warnings, first, has_more)

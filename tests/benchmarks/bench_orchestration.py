@@ -15,7 +15,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.cli import STAGES
+from orchestration.screens import STAGES
 from tests.benchmarks.measuring import ROOT, RUNS, PeakOfTree, gib
 from tests.end_to_end.dev import dagster_dev
 
