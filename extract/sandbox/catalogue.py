@@ -1,35 +1,26 @@
 """A synthetic catalogue in the shapes of the Spotify Web API: artists, tracks and audio features, all made up.
 
-Belongs here: who plays in which genre, whose songs sound how, and what is wrong with some documents, as it is in real
-downloads. Not here: how genres sound (profiles.py), words (names.py), serving it over HTTP (answers.py, server.py).
+Belongs here: whose songs sound how, and what is wrong with some documents, as it is in real downloads. Not here: who
+plays in which genre (genres.py), how genres sound (profiles.py), words (names.py), serving it over HTTP (answers.py,
+server.py).
 
 The numbers are drawn first, as arrays; a document is put together from them each time it is asked for. So a catalogue
 of the study's size (916,668 listings) fits into memory.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.sandbox import names, profiles
+from extract.sandbox.genres import TOP_TRACKS, Genre, Integers, draw_hits, places, read_genres
 
 Document = dict[str, Any]
-Integers = NDArray[np.int64]
 T = TypeVar("T")
 
-# Proportions of the study (its cleaning counts): 19.47 % of the listings are exact repeats, where an artist stands
-# twice among a genre's hits; 25.42 % of the rest are repeats, where an artist is found under a further genre.
-_REPEATED_HITS = 0.1947
-_FURTHER_GENRES = 0.2542
-_FEWEST_HITS, _MOST_HITS = 12, 1_000  # Spotify's search gives no more for one query
-_LONERS = 7  # artists of each genre who are found under no other, so that every genre can be split by artist
-
-_TOP_TRACKS = 10
 _SHORT_LISTS = 0.006  # artists with fewer top tracks
 _GUESTS = 0.04  # artists who have a track of another artist, on which they are a guest, among their top tracks
 _FEATURING = 0.03  # tracks that credit a second artist
@@ -86,35 +77,6 @@ class Catalogue:
     audio_features: Mapping[str, Document | None]
 
 
-@dataclass(frozen=True)
-class Genre:
-    """One of the study's genres.
-
-    `listings`: its size in the study's download. The spread is the study's; which genre is how large is a guess, except
-    for the ten largest and five smallest, which the study names. `flavour`: of its titles and names. `sources`: the
-    profiles that are blended into it, with their weights.
-    """
-
-    name: str
-    listings: int
-    flavour: str
-    sources: Mapping[str, float]
-
-
-def study_genres() -> list[Genre]:
-    """The study's 132 genres (warehouse/study_genres.csv), in its order, as the catalogue makes them."""
-
-    def weights(sources: str) -> dict[str, float]:
-        pairs = (source.rsplit(" ", 1) for source in sources.split(", "))
-        return {name: float(weight) for name, weight in pairs}
-
-    with resources.files("warehouse").joinpath("study_genres.csv").open(encoding="utf-8") as table:
-        return [
-            Genre(row["genre"], int(row["listings"]), row["flavour"], weights(row["sources"]))
-            for row in csv.DictReader(table)
-        ]
-
-
 def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str] | None = None) -> Catalogue:
     """The catalogue of this seed, with about `listings` listings of the study's genres, or of those named in `only`.
 
@@ -122,13 +84,13 @@ def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str]
     `ValueError` for sizes beyond that, and for a genre that is not the study's.
     """
     rng = np.random.default_rng(seed)
-    genres = study_genres()
+    genres = read_genres()
     if only is not None:
         if unknown := sorted(set(only) - {genre.name for genre in genres}):
             raise ValueError(f"not among the study's genres: {', '.join(unknown)}")
         genres = [genre for genre in genres if genre.name in only]
 
-    home, hits = _draw_hits(rng, genres, listings)
+    home, hits = draw_hits(rng, genres, listings)
     artists = _Artists.draw(rng, genres, home)
     tracks = _Tracks.draw(rng, genres, artists)
     artist_positions = {key: position for position, key in enumerate(artists.ids)}
@@ -141,55 +103,6 @@ def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str]
         tracks=Documents(track_positions, tracks.document),
         audio_features=Documents(track_positions, tracks.audio_features),
     )
-
-
-def _hit_counts(genres: Sequence[Genre], listings: int) -> Integers:
-    """The number of hits of each genre: in proportion to the study's sizes, as far as fewest and most allow."""
-    sizes = np.array([genre.listings for genre in genres], dtype=float)
-    least, wanted, most = _FEWEST_HITS * len(genres), listings / _TOP_TRACKS, _MOST_HITS * len(genres)
-    if not least <= wanted <= most:
-        raise ValueError(
-            f"{listings:,} listings of {len(genres)} genres: "
-            f"{least * _TOP_TRACKS:,} to {most * _TOP_TRACKS:,} are possible"
-        )
-    low, high = 0.0, _MOST_HITS / sizes.min()
-    for _ in range(60):
-        scale = (low + high) / 2
-        counts = np.clip(np.rint(sizes * scale), _FEWEST_HITS, _MOST_HITS).astype(np.int64)
-        low, high = (scale, high) if counts.sum() < wanted else (low, scale)
-    return counts
-
-
-def _draw_hits(rng: np.random.Generator, genres: Sequence[Genre], listings: int) -> tuple[Integers, list[Integers]]:
-    """The home genre of each artist, ascending, and for each genre the artists that its search finds, in order."""
-    counts = _hit_counts(genres, listings)
-    found = np.rint(counts * (1 - _REPEATED_HITS)).astype(np.int64)
-    natives = np.maximum(_LONERS, np.rint(found * (1 - _FURTHER_GENRES)).astype(np.int64))
-    home = np.repeat(np.arange(len(genres)), natives)
-    travels = _places(natives) >= _LONERS
-
-    # Artists are found under genres that sound like theirs, and now and then under any.
-    sources = sorted({source for genre in genres for source in genre.sources})
-    shares = np.array([[genre.sources.get(source, 0) for source in sources] for genre in genres])
-    shares /= np.linalg.norm(shares, axis=1, keepdims=True)
-    kinship = shares @ shares.T + 0.002
-
-    hits = []
-    for genre in range(len(genres)):
-        chances = kinship[genre, home] * (travels & (home != genre))
-        number = min(found[genre] - natives[genre], np.count_nonzero(chances))
-        visitors = rng.choice(home.size, number, replace=False, p=chances / chances.sum()) if number else []
-        once = rng.permutation(np.concatenate([np.flatnonzero(home == genre), visitors]).astype(np.int64))
-        # The pages of a search shift while they are read: an artist comes again, up to a page further down.
-        again = rng.choice(once.size, min(counts[genre] - found[genre], once.size), replace=False)
-        order = np.concatenate([np.arange(once.size), again + rng.uniform(1, 50, again.size)])
-        hits.append(np.concatenate([once, once[again]])[np.argsort(order, kind="stable")])
-    return home, hits
-
-
-def _places(sizes: Integers) -> Integers:
-    """For groups of these sizes, one after the other: each member's place in its group, from 0."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _ids(rng: np.random.Generator, number: int) -> list[str]:
@@ -241,7 +154,7 @@ class _Artists:
         ).tolist()
         natives = np.bincount(home, minlength=len(genres))
         # The next of the genre, in a ring: so nobody is the guest of one artist twice, nor two guests on one track.
-        place = _places(natives)
+        place = places(natives)
         mates = np.arange(number) - place + (place + 1) % natives[home]
         return cls(
             ids=_ids(rng, number),
@@ -295,7 +208,7 @@ class _Tracks:
     def draw(cls, rng: np.random.Generator, genres: Sequence[Genre], artists: _Artists) -> "_Tracks":
         everyone = np.arange(artists.home.size)
         lists = np.where(
-            rng.random(everyone.size) < _SHORT_LISTS, rng.integers(3, _TOP_TRACKS, everyone.size), _TOP_TRACKS
+            rng.random(everyone.size) < _SHORT_LISTS, rng.integers(3, TOP_TRACKS, everyone.size), TOP_TRACKS
         )
         visiting = rng.random(everyone.size) < _GUESTS
         own = lists - visiting

@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from extract.sandbox import profiles
-from extract.sandbox.catalogue import Catalogue, build_catalogue, study_genres
+from extract.sandbox.catalogue import Catalogue, build_catalogue
+from extract.sandbox.genres import read_genres
 
 STUDY_GENRES = """Acid House, Acid Jazz, Adult Standards, Alternative Country, Alternative Metal, Ambient, Art Rock,
 Avant-garde, Bachata, Baroque, Bhangra, Bluegrass, Blues, Bossa Nova, Breakbeat, Britpop, Cabaret, Calypso, Celtic,
@@ -97,7 +98,7 @@ def requests_a_track(catalogue: Catalogue, missing_popularity: int) -> float:
 
 def test_genres_are_the_studys() -> None:
     """Guards against a genre misspelt, left out, or blended from a source that there is not."""
-    genres = study_genres()
+    genres = read_genres()
     assert [genre.name for genre in genres] == [name.strip() for name in STUDY_GENRES.split(",")]
     assert {source for genre in genres for source in genre.sources} <= set(profiles.load())
     assert all(1 <= len(genre.sources) <= 3 for genre in genres)
