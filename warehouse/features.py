@@ -18,6 +18,18 @@ AUDIO_FEATURES: list[str] = list(_VARIABLES["audio_features"])
 """The study's features, in its order. Popularity is not among them: it is not known of a song that is new."""
 
 
+DISCRETE_FEATURES: list[str] = [
+    name for name, feature in _VARIABLES["audio_features"].items() if feature["type"] == "integer"
+]
+"""Those that take a few whole values: key, mode and time signature."""
+
+
+def feature_units() -> dict[str, str]:
+    """The unit of each audio feature and of popularity, as dbt_project.yml names it, such as share or bpm."""
+    features = _VARIABLES["audio_features"] | {"popularity": _VARIABLES["popularity"]}
+    return {name: feature["unit"] for name, feature in features.items()}
+
+
 def feature_ranges() -> dict[str, tuple[float, float]]:
     """The lowest and highest value of each audio feature and of popularity, in the feature's unit."""
     features = _VARIABLES["audio_features"] | {"popularity": _VARIABLES["popularity"]}

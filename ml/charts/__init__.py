@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ml.charts import comparison, data, genres, model
-from ml.charts.style import ALL, DISCRETE, Drawing
+from ml.charts.style import ALL, Drawing
+from warehouse.features import DISCRETE_FEATURES
 
 OTHERS = "other genres"
 
@@ -61,7 +62,7 @@ class Chart:
 
 HELD_OUT = "n = {n:,} held-out tracks"
 CLEAN = "n = {n:,} clean tracks, each under the genre it was first listed under"
-_DISCRETE = ", ".join(f"'{name}'" for name in DISCRETE)
+_DISCRETE = ", ".join(f"'{name}'" for name in DISCRETE_FEATURES)
 
 
 def _first(table: pd.DataFrame, column: str) -> int:

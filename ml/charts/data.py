@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 from ml.charts.style import (
     ALL,
     BLUE,
-    DISCRETE,
     FEATURES,
     GREY,
     ORANGE,
@@ -22,6 +21,7 @@ from ml.charts.style import (
     named_rows,
     plural,
 )
+from warehouse.features import DISCRETE_FEATURES
 
 TICKS = {
     "key": {"tickvals": [0, 2, 4, 5, 7, 9, 11], "ticktext": list("CDEFGAB")},
@@ -109,7 +109,7 @@ def distributions(bins: pd.DataFrame) -> Drawing:
             hovertemplate="all: %{y:.1%}<extra></extra>", legendgroup="all", showlegend=place == 1, **axes,
         )  # fmt: skip
         look: dict[str, Any] = {"mode": "lines", "line": {"color": BLUE, "width": 2, "shape": "hvh"}}
-        if feature in DISCRETE:
+        if feature in DISCRETE_FEATURES:
             look = {"mode": "markers", "marker": {"color": BLUE, "size": 9, "symbol": "diamond"}}
         figure.add_scatter(
             x=x, y=[], name="genre", legendgroup="genre", showlegend=place == 1, cliponaxis=False,
@@ -150,7 +150,7 @@ def _histogram(part: pd.DataFrame, feature: str) -> tuple[list[float], pd.DataFr
     """Middles of a feature's bins in the unit shown, and the shares, genre by bin; bins that have no tracks too."""
     wide = part.pivot(index="genre", columns="bin", values="share").sort_index(axis="columns")
     edges = part.drop_duplicates("bin").set_index("bin")[["lower_bound", "upper_bound"]].sort_index()
-    if feature not in DISCRETE and len(edges) > 1:
+    if feature not in DISCRETE_FEATURES and len(edges) > 1:
         numbers = edges.index.to_numpy()
         step = int(np.diff(numbers).min())
         wide = wide.reindex(columns=range(int(numbers[0]), int(numbers[-1]) + 1, step))
@@ -206,7 +206,7 @@ def quantiles(bins: pd.DataFrame) -> pd.DataFrame:
 
 def boxes(table: pd.DataFrame) -> Drawing:
     """For the feature chosen a box a genre, the highest median first. Takes the table of `quantiles`."""
-    features = [name for name in FEATURES if name in set(table["feature"]) and name not in DISCRETE]
+    features = [name for name in FEATURES if name in set(table["feature"]) and name not in DISCRETE_FEATURES]
     if table["genre"].eq(ALL).all():
         raise NothingToDraw("Box plots take one genre or more.")
     choices = {feature_title(name): _boxes(table, name) for name in features}

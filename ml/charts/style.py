@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.dataset import ModelError
+from warehouse.features import feature_units
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#7f7f7f"
 FAMILY_COLOURS = (BLUE, ORANGE, "#009e73", "#b8609a", "#a07c00", "#7a6bd6", "#2f8fae", GREY)
@@ -26,22 +27,13 @@ THEMES = {
 """The page's colours; text on paper, panel and note has a contrast of 4.5 or more."""
 
 ALL = "All genres"
-DISCRETE = ("key", "mode", "time_signature")
+_UNITS = {
+    "share": ("0 to 1", 1.0), "pitch class": ("", 1.0), "flag": ("", 1.0), "ms": ("s", 0.001),
+    "points": ("0 to 100 points", 1.0),
+}  # fmt: skip
 FEATURES: dict[str, tuple[str, str, float]] = {
-    "danceability": ("danceability", "0 to 1", 1),
-    "energy": ("energy", "0 to 1", 1),
-    "key": ("key", "", 1),
-    "loudness": ("loudness", "dB", 1),
-    "mode": ("mode", "", 1),
-    "speechiness": ("speechiness", "0 to 1", 1),
-    "acousticness": ("acousticness", "0 to 1", 1),
-    "instrumentalness": ("instrumentalness", "0 to 1", 1),
-    "liveness": ("liveness", "0 to 1", 1),
-    "valence": ("valence", "0 to 1", 1),
-    "tempo": ("tempo", "bpm", 1),
-    "duration_ms": ("duration", "s", 0.001),
-    "time_signature": ("time signature", "beats a bar", 1),
-    "popularity": ("popularity", "0 to 100 points", 1),
+    name: (name.removesuffix("_ms").replace("_", " "), *_UNITS.get(unit, (unit, 1.0)))
+    for name, unit in feature_units().items()
 }
 """The features in the study's order: name to show, unit to show, and the factor from the mart's unit to it."""
 
