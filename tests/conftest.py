@@ -98,6 +98,31 @@ def _shared(name: str) -> Path:
     return path
 
 
+def made_up_song(
+    draw: random.Random, genre: str, artist: int, number: int, *, loudness: float, spread: float
+) -> dict[str, Any]:
+    """A song in the study's layout without its popularity. Loudness is normal: its mean and its deviation are in dB."""
+    return {
+        "danceability": round(draw.uniform(0.2, 0.9), 3),
+        "energy": round(draw.uniform(0.1, 0.95), 3),
+        "key": draw.randrange(12),
+        "loudness": round(draw.gauss(loudness, spread), 3),
+        "mode": draw.randrange(2),
+        "speechiness": round(draw.uniform(0.02, 0.4), 4),
+        "acousticness": round(draw.uniform(0, 0.99), 4),
+        "instrumentalness": round(draw.uniform(0, 0.9), 4),
+        "liveness": round(draw.uniform(0.05, 0.6), 3),
+        "valence": round(draw.uniform(0.05, 0.95), 3),
+        "tempo": round(draw.uniform(60, 190), 3),
+        "duration_ms": draw.randrange(90_000, 400_000),
+        "time_signature": 4,
+        "artist_name": f"{genre} Artist {artist}",
+        "song_name": f"{genre} Song {artist}-{number}",
+        "genre": genre,
+        "spotify_track_id": f"{genre[:3]}{artist:02}{number:017}",
+    }
+
+
 @pytest.fixture(scope="session")
 def songs_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dump in the study's own layout: 3 genres x 30 artists x 4 songs, made up, and 4 rows that cleaning takes.
@@ -112,28 +137,8 @@ def songs_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for genre, level in loudness.items():
         for artist in range(30):
             for number in range(4):
-                songs.append(
-                    {
-                        "danceability": round(draw.uniform(0.2, 0.9), 3),
-                        "energy": round(draw.uniform(0.1, 0.95), 3),
-                        "key": draw.randrange(12),
-                        "loudness": round(draw.gauss(level, 2.0), 3),
-                        "mode": draw.randrange(2),
-                        "speechiness": round(draw.uniform(0.02, 0.4), 4),
-                        "acousticness": round(draw.uniform(0, 0.99), 4),
-                        "instrumentalness": round(draw.uniform(0, 0.9), 4),
-                        "liveness": round(draw.uniform(0.05, 0.6), 3),
-                        "valence": round(draw.uniform(0.05, 0.95), 3),
-                        "tempo": round(draw.uniform(60, 190), 3),
-                        "duration_ms": draw.randrange(90_000, 400_000),
-                        "time_signature": 4,
-                        "artist_name": f"{genre} Artist {artist}",
-                        "song_name": f"{genre} Song {artist}-{number}",
-                        "genre": genre,
-                        "spotify_track_id": f"{genre[:3]}{artist:02}{number:017}",
-                        "popularity": "" if number == 0 else draw.randrange(100),
-                    }
-                )
+                song = made_up_song(draw, genre, artist, number, loudness=level, spread=2.0)
+                songs.append(song | {"popularity": "" if number == 0 else draw.randrange(100)})
     first = songs[0]
     songs += [
         first,

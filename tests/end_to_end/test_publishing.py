@@ -22,7 +22,6 @@ from ml.estimators import ESTIMATORS
 from ml.features import Audio
 from orchestration.cli import app
 from tests.conftest import PATIENCE, ROOT
-from tests.end_to_end.conftest import contents
 from warehouse import files, raw
 from warehouse.files import WarehouseError
 from warehouse.progress import ignore
@@ -195,25 +194,6 @@ def test_the_documentation_is_one_page_with_types_and_descriptions(folder: Path)
     assert "The study's clean table" in page
     assert '"type": "DOUBLE", "index": 1, "name": "danceability", "comment": ' in page
     assert not list((folder / "reports").glob("*.unfinished"))
-
-
-def test_a_backup_of_the_published_copy_restores_all(folder: Path) -> None:
-    """Guards against a backup, as docs/operations.md has it, that lacks the raw documents or cannot be published."""
-    shutil.copyfile(folder / PUBLISHED, folder / "backup.duckdb")
-    before = published_contents()
-    for name in (PUBLISHED, WAREHOUSE):
-        (folder / name).unlink()
-    shutil.copyfile(folder / "backup.duckdb", folder / WAREHOUSE)
-    restored = CliRunner().invoke(app, ["publish"])
-    assert restored.exit_code == 0, restored.output
-    assert published_contents() == before
-    assert {"raw.tracks", "marts.clean_tracks", "ml.model_runs"} <= before.keys()
-    assert CliRunner().invoke(app, ["report"]).exit_code == 0
-
-
-def published_contents() -> dict[str, tuple[int, int]]:
-    with files.connect(files.published_path(), read_only=True) as connection:
-        return contents(connection)
 
 
 @pytest.fixture

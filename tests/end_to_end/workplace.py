@@ -30,7 +30,7 @@ from orchestration.assets.model import TrainConfig
 from orchestration.cli import app
 from orchestration.resources import Warehouse, warehouse_resource
 from orchestration.training import predict, train
-from tests.conftest import ROOT
+from tests.conftest import ROOT, made_up_song
 from warehouse.progress import ignore
 from warehouse.publication import publish
 
@@ -45,35 +45,12 @@ def catalogue() -> Catalogue:
     return build_catalogue(listings=4_000, only=(*SANDBOX_GENRES, *others))
 
 
-def song(genre: str, artist: int, number: int, loudness: float, draw: random.Random) -> dict[str, Any]:
-    """A made-up song in the study's layout."""
-    return {
-        "danceability": round(draw.uniform(0.2, 0.9), 3),
-        "energy": round(draw.uniform(0.1, 0.95), 3),
-        "key": draw.randrange(12),
-        "loudness": round(draw.gauss(loudness, 1.0), 3),
-        "mode": draw.randrange(2),
-        "speechiness": round(draw.uniform(0.02, 0.4), 4),
-        "acousticness": round(draw.uniform(0, 0.99), 4),
-        "instrumentalness": round(draw.uniform(0, 0.9), 4),
-        "liveness": round(draw.uniform(0.05, 0.6), 3),
-        "valence": round(draw.uniform(0.05, 0.95), 3),
-        "tempo": round(draw.uniform(60, 190), 3),
-        "duration_ms": draw.randrange(90_000, 400_000),
-        "time_signature": 4,
-        "artist_name": f"{genre} Artist {artist}",
-        "song_name": f"{genre} Song {artist}-{number}",
-        "genre": genre,
-        "spotify_track_id": f"{genre[:4]}{artist:03}{number:015}",
-        "popularity": draw.randrange(100),
-    }
-
-
 def songs(genres: Sequence[str], *, artists: int = 24, each: int = 3, alike: bool = False) -> list[dict[str, Any]]:
-    """Songs of `artists` artists a genre, `each` by each. Genres differ in loudness, unless they are `alike`."""
+    """Songs of `artists` artists per genre, `each` by each. Genres differ in loudness, unless they are `alike`."""
     draw = random.Random(2)
     return [
-        song(genre, artist, number, -12.0 if alike else -24.0 + 8 * place, draw)
+        made_up_song(draw, genre, artist, number, loudness=-12.0 if alike else -24.0 + 8 * place, spread=1.0)
+        | {"popularity": draw.randrange(100)}
         for place, genre in enumerate(genres)
         for artist in range(artists)
         for number in range(each)
