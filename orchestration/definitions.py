@@ -24,10 +24,10 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
     point_dbt_at(files.file)
     return dg.Definitions(
         assets=[
-            extract.raw_documents,
+            *dg.map_asset_specs(jobs.kept_fresh, [extract.raw_documents]),
             warehouse.dbt_models,
             # What dbt makes has its condition from the translator (assets/warehouse.py).
-            *dg.map_asset_specs(jobs.follows, [*model.ASSETS, *report.ASSETS]),
+            *dg.map_asset_specs(lambda spec: jobs.kept_fresh(jobs.follows(spec)), [*model.ASSETS, *report.ASSETS]),
         ],
         jobs=jobs.JOBS,
         schedules=jobs.SCHEDULES,

@@ -5,7 +5,7 @@ Belongs here: which assets make a job, and what starts one. Not here: the assets
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -50,6 +50,16 @@ weekly_refresh = dg.ScheduleDefinition(
     run_config=dg.RunConfig({"raw_documents": ExtractConfig(refresh="popularity")}),
     description="Mondays at 4:00 UTC: asks the active dataset's source for popularity anew, then everything below it.",
 )
+
+# Two days late is time enough for a crawl that waits for its quota, and for the run after it.
+FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=9), fail_window=timedelta(days=16))
+"""How old the raw documents and the published copy may be: one missed weekly refresh warns, two fail."""
+KEPT_FRESH = {dg.AssetKey(["raw", table]) for table in READ_BY_DBT} | {dg.AssetKey(["report", "published_database"])}
+
+
+def kept_fresh(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The asset, with the freshness policy if it is a table of raw documents or the published copy."""
+    return spec.replace_attributes(freshness_policy=FRESHNESS) if spec.key in KEPT_FRESH else spec
 
 
 @dg.sensor(

@@ -1,7 +1,8 @@
-"""What Dagster loads: the graph, its groups and its checks."""
+"""What Dagster loads: the graph, its groups, its checks and its freshness policies."""
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -48,3 +49,16 @@ def test_loading_the_definitions_loads_nothing_that_trains_or_draws() -> None:
     code = f"import sys, orchestration.definitions; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.splitlines()[-1] == "[]"
+
+
+def test_raw_documents_and_the_published_copy_must_be_fresh(graph) -> None:  # type: ignore[no-untyped-def]
+    """Guards against a refresh that fails for weeks while everything in the interface looks well."""
+    policies = {key: graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
+    fresh = {key.to_user_string() for key, policy in policies.items() if policy}
+    assert fresh == {
+        "raw/artists", "raw/audio_features", "raw/datasets", "raw/popularity", "raw/requests", "raw/tracks",
+        "report/published_database",
+    }  # fmt: skip
+    policy = policies[dg.AssetKey(["report", "published_database"])]
+    assert policy.warn_window.to_timedelta() == timedelta(days=9)
+    assert policy.fail_window.to_timedelta() == timedelta(days=16)
