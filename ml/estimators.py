@@ -25,6 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml.dataset import ModelError
 from ml.features import AUDIO_COLUMNS, Audio, PiecewiseLinear, Titles
@@ -185,11 +186,11 @@ class Net(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Fit the net on all rows."""
-        columns = np.asarray(X, dtype=np.float32)
+        columns, y = validate_data(self, X, y, dtype=np.float32)
         self.net_ = MLPClassifier(
             hidden_layer_sizes=(self.hidden, self.hidden), alpha=self.alpha, random_state=self.seed, warm_start=True,
-            batch_size=min(self.batch, len(X), max(8, len(X) // 50)),
-            max_iter=max(1, min(self.epochs, self.most // len(X))),
+            batch_size=min(self.batch, len(columns), max(8, len(columns) // 50)),
+            max_iter=max(1, min(self.epochs, self.most // len(columns))),
         )  # fmt: skip
         with warnings.catch_warnings():
             # It is meant to stop before it has converged: that keeps it from learning the tracks by heart.
@@ -201,8 +202,10 @@ class Net(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class of each row."""
-        return np.asarray(self.net_.predict(np.asarray(X, dtype=np.float32)))
+        check_is_fitted(self)
+        return np.asarray(self.net_.predict(validate_data(self, X, dtype=np.float32, reset=False)))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities, rows x classes."""
-        return np.asarray(self.net_.predict_proba(np.asarray(X, dtype=np.float32)))
+        check_is_fitted(self)
+        return np.asarray(self.net_.predict_proba(validate_data(self, X, dtype=np.float32, reset=False)))

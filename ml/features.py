@@ -15,7 +15,8 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import GroupKFold
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import normalize
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml.dataset import ModelError
 from warehouse.features import AUDIO_FEATURES
@@ -86,18 +87,26 @@ class PiecewiseLinear(TransformerMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:  # noqa: ARG002
         """Learn the quantiles."""
-        quantiles = np.quantile(X, np.linspace(0, 1, self.bins + 1), axis=0)
+        values = validate_data(self, X, dtype=np.float64)
+        quantiles = np.quantile(values, np.linspace(0, 1, self.bins + 1), axis=0)
         self.edges_ = [np.unique(column) for column in quantiles.T]
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Rows x ranges of all columns."""
         check_is_fitted(self)
-        parts = [np.zeros((len(X), 1), dtype=np.float32)]
-        for column, edges in zip(X.T, self.edges_, strict=True):
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        parts = [np.zeros((len(values), 1), dtype=np.float32)]
+        for column, edges in zip(values.T, self.edges_, strict=True):
             far = (column[:, None] - edges[:-1]) / np.diff(edges)
             parts.append(np.clip(far, 0, 1).astype(np.float32))
         return np.hstack(parts)
+
+    def __sklearn_tags__(self) -> Tags:
+        """For scikit-learn: the result is float32, whatever comes in."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
 
 class Titles(TransformerMixin, BaseEstimator):
