@@ -21,7 +21,7 @@ CASES: dict[str, tuple[Callable[[], Songs], str]] = {
     ),
     "too few for this model": (
         lambda: songs(["pop", "rock"], artists=5, each=1),
-        "logistic cannot be fitted to 8 tracks of 2 genres of 'mine': ",
+        "'mine' has too few tracks for the model logistic: 8 to learn 2 genres from, and only 4 of pop.",
     ),
     "three songs": (lambda: songs(["pop", "rock"], artists=2, each=1)[:3], "Nothing to tell apart: of 2 genres"),
     "one artist": (

@@ -273,10 +273,18 @@ def test_ten_tracks_give_figures_or_an_error_that_says_why(model: str) -> None:
     try:
         run = fit(tracks, model=model)
     except ModelError as error:
-        assert "tracks of 2 genres" in str(error) and "Import a dump with more tracks" in str(error)  # noqa: PT018
+        assert "to learn 2 genres from" in str(error) and "Import a dump with more tracks" in str(error)  # noqa: PT018
     else:
         assert run.scores.n == 2
         assert run.notes[-1].startswith("Only 2 artists are held out: the figures are rough")
+
+
+@pytest.mark.parametrize(("model", "artists"), [("knn", 3), ("logistic", 5)])
+def test_too_few_tracks_for_a_model_are_told_in_our_words(model: str, artists: int) -> None:
+    """Guards against scikit-learn's words for a small file, also where a model fails only when it predicts."""
+    tracks = make_tracks(["A", "B"] * artists, [[f"a{n}"] for n in range(2 * artists)])
+    with pytest.raises(ModelError, match=f"'made_up' has too few tracks for the model {model}: .* 2 genres from"):
+        fit(tracks, model=model)
 
 
 @pytest.mark.parametrize("model", ["prior", "study_forest", "lightgbm", "mlp", "ensemble"])
