@@ -38,10 +38,10 @@ def array_elements(text: str, *path: str) -> list[Element]:
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
     except msgspec.DecodeError as error:
-        return _elements_written_anew(text, path, error)
+        return _elements_rewritten(text, path, error)
 
 
-def _elements_written_anew(text: str, path: tuple[str, ...], error: Exception) -> list[Element]:
+def _elements_rewritten(text: str, path: tuple[str, ...], error: Exception) -> list[Element]:
     """The same for the rare text that Python reads and msgspec does not, such as half of a surrogate pair.
 
     The values are kept, but not the source's spaces and number formats. Raises `error` where nobody can read it.

@@ -1,4 +1,4 @@
-"""Published dumps: where they lie, what they hold, and their download, checked.
+"""Published dumps: where they are, what they hold, and how they are downloaded and checked.
 
 Belongs here: the table of dumps and the download. Not here: reading them (dumps.py).
 """
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 class FetchError(RuntimeError):
-    """A published dump could not be had; the message says why and what to do."""
+    """A published dump could not be downloaded; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def cache_folder() -> Path:
 def fetch(dump: str | PublishedDump, cache_dir: Path | None = None, *, progress: Progress = ignore) -> Path:
     """The published dump (its name, or an entry of the table) as a file: from the cache, else downloaded.
 
-    Its SHA-256 is checked either way, and a cached file that fails is downloaded anew. The cache is `cache_dir`, else
+    Its SHA-256 is checked either way, and a cached file that fails is downloaded again. The cache is `cache_dir`, else
     `cache_folder()`. Progress is in bytes.
 
     Raises `FetchError`: an unknown name, no network, a broken transfer, a file that is not the published one, or a

@@ -1,4 +1,4 @@
-"""HTTP as the crawl does it: the one place that decides about waiting, trying again and giving up.
+"""HTTP for the crawl: the one place that decides about waiting, retrying and giving up.
 
 Belongs here: pace, retries, budgets, what an answer's status means, and a record of every attempt. Not here: how an
 answer is read (answers.py), what is asked (spotify.py, reccobeats.py) and what becomes of the answers (crawl/).
@@ -36,7 +36,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Suspended(CrawlError):
-    """There is no point in asking further for now. `resume_at` is in UTC, or None where it is not known."""
+    """Asking further is of no use for now. `resume_at` is in UTC, or None where it is not known."""
 
     def __init__(self, reason: str, resume_at: datetime | None = None) -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class Refused(CrawlError):
 
     @property
     def is_about_the_question(self) -> bool:
-        """Whether another question may well be answered."""
+        """Whether it concerns this question alone, so that another one may well be answered."""
         return self.is_json and self.status in (400, 404, 410, 413, 414)
 
     @property
@@ -157,7 +157,7 @@ class Policy:
         return self._suspended
 
     def send(self, request: Callable[[], requests.Response], question: Question, described: str) -> requests.Response:
-        """Send a request until it is answered well; the question then has its answer.
+        """Send a request until it has a good answer, which the question then holds.
 
         Raises `Suspended`, `Refused`, `Unusable`, or another `CrawlError` where nothing can be sent at all.
         """
@@ -255,7 +255,7 @@ class Policy:
         return jitter if failure.retry_after is None else failure.retry_after + min(jitter, 1.0)
 
     def _is_hopeless(self, state: RetryCallState) -> bool:
-        # Being throttled is no failure: it is borne as often as it comes, until the waits add up to too much.
+        # Being throttled is no failure: it is accepted however often it happens, until the waits add up to too much.
         is_worn_out = state.attempt_number >= self._options.max_attempts and _outcome(state).kind != "throttled"
         return is_worn_out or state.idle_for + state.upcoming_sleep > self._options.max_wait
 
@@ -341,7 +341,7 @@ def _is_distrust(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it was made from; requests and urllib3 keep some of them as arguments alone."""
+    """An error and all its causes, some of which requests and urllib3 keep only as arguments."""
     waiting, seen = [error], set()
     while waiting:
         each = waiting.pop()

@@ -41,15 +41,15 @@ class CrawlOptions:
         Genres, each with its own limit of search hits (1 to 1,000) or None; a list of names is accepted as well.
         Empty: the study's 132.
     hits_per_genre
-        The limit of a genre that has none of its own.
+        The limit for genres that have none of their own.
     refresh
         `popularity` or `all`: ask for it again, and land the answers as new rows. Empty: only what is missing.
     market
         The country (ISO 3166) whose catalogue is asked for.
     requests_per_window
-        At most so many requests are sent in any `window_seconds`. None: what the source is known to take.
+        The most requests that are sent in any `window_seconds`. None: what the source is known to take.
     request_budget
-        The crawl is suspended once it has sent so many requests, retries included. None: no such limit.
+        The crawl is suspended once it has sent this many requests, retries included. None: no limit.
     max_wait
         Seconds. Rather than wait longer than this for one answer, the crawl is suspended.
     max_attempts
@@ -59,7 +59,7 @@ class CrawlOptions:
     timeout
         Seconds without a byte from the server after which an attempt has failed.
     requests_per_batch
-        A batch is landed once so many requests have been sent for it.
+        A batch is landed once this many requests have been sent for it.
 
     """
 

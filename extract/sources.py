@@ -38,7 +38,7 @@ class Extraction:
 def extract(
     source: str, warehouse_file: Path, *, options: CrawlOptions | None = None, progress: Progress = ignore
 ) -> Extraction:
-    """Land what `source` has and the warehouse has not, make it the active dataset, and say what is there.
+    """Land what `source` has and the warehouse lacks, make it the active dataset, and say what is there.
 
     `source` is, in this order: `auto` (the active dataset, or the sandbox where nothing was landed yet), `sandbox` or
     `spotify`; the path of a dump that exists; a published dump's name; the name of a landed dataset, which is then made
@@ -72,7 +72,7 @@ def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: P
             # `song-genres sandbox` stands in for Spotify there: what it gives is made up, and labelled so.
             settings = replace(settings, dataset=LOCAL_SANDBOX)
         return crawl(settings, warehouse_file, options, progress=progress)
-    # SciPy draws the catalogue: half a second, which whoever brings songs of their own need not wait.
+    # Importing SciPy, which draws the catalogue, takes half a second, which only the sandbox should cost.
     from extract.sandbox.catalogue import build_catalogue
     from extract.sandbox.server import serve
 

@@ -33,7 +33,7 @@ _CREDENTIALS = re.compile(r"(Basic|Bearer) [^'\"\s]+")
 
 
 class EndpointClosed(CrawlError):
-    """Spotify does not give the app this: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
+    """Spotify closed this to the app: `endpoint` is `large pages`, `top-tracks`, `tracks` or `audio-features`."""
 
     def __init__(self, endpoint: str, message: str) -> None:
         super().__init__(f"Spotify has closed {endpoint} to this app ({message}).")
@@ -52,8 +52,8 @@ class Page:
 class Spotify:
     """A client. Every method raises what `http.Policy.send` does, and `CredentialsError` or `EndpointClosed`.
 
-    spotipy makes the addresses and the sign-in; the answers are taken from the `Question`, for spotipy parses them and
-    so does not keep them verbatim.
+    spotipy makes the addresses and the sign-in; the answers are taken from the `Question`, since spotipy parses them
+    and does not keep them verbatim.
     """
 
     def __init__(self, settings: Settings, options: CrawlOptions, policy: Policy) -> None:
@@ -106,7 +106,7 @@ class Spotify:
             page = found.get(f"{kind}s")
             following.append(page.get("next") if isinstance(page, dict) else None)
 
-        # By offset, for spotipy's `next` follows an absolute address. `total` is not to be relied on.
+        # By offset, since spotipy's `next` follows an absolute address. `total` cannot be relied on.
         try:
             elements = self._ask(f"search {kind}s", (f"{kind}s", "items"), ask)
         except Refused as refusal:

@@ -24,7 +24,7 @@ FIGURES = {
     "log_loss": "Log loss (nats, lower is better)",
 }
 EXTREMES = 10
-"""So many of the best and of the worst genres are shown, where there are more; `ml.genre_scores` has all of them."""
+"""At most this many of the best and of the worst genres are shown; `ml.genre_scores` has all of them."""
 _LONGEST = 60
 
 

@@ -25,7 +25,7 @@ class ModelError(ValueError):
 
 
 class TooLittleToLearn(ModelError):
-    """The tracks are too few, or too much alike, for any model: an answer, and no reason to stop anything else."""
+    """There are too few tracks, or they are too much alike, for a model: an answer that stops nothing else."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Tracks:
 
     `frame` has one row per track in download order: the audio features, spotify_track_id, song_name, artist_name and
     genre.
-    `credits` has a row for each artist of each track: `row` (0-based, into frame), `artist` (a number), with the first
-    credited artist of a track first; a track that credits nobody has an artist of its own. `digest` names exactly these
+    `credits` has one row per track and credited artist, in the order of the credits: `row` (0-based, into frame) and
+    `artist` (a number); a track that credits nobody gets an artist of its own. `digest` names exactly these
     tracks, as `warehouse.publication.tracks_digest` does.
     """
 
@@ -184,7 +184,7 @@ def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[
         raise _nothing_to_tell_apart(tracks)
     artists = len(np.unique(tracks.first_artists[rows]))
     if not 2 <= folds <= artists:
-        raise ModelError(f"{folds} folds by artist: there must be 2 or more, and at most one an artist ({artists}).")
+        raise ModelError(f"{folds} folds by artist: there must be 2 or more, and at most one per artist ({artists}).")
     parts = []
     for test in _group_folds(labels[rows], tracks.first_artists[rows], folds, seed):
         others = np.setdiff1d(rows, rows[test])
@@ -205,7 +205,7 @@ def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[
 
 
 def leaks(tracks: Tracks, split: Split) -> list[str]:
-    """What is on both sides of `split` though it must not be, a sentence each; empty for a clean split.
+    """What is on both sides of `split` and must not be, one sentence each; empty for a clean split.
 
     Looks at the rows themselves and trusts nothing that the splitters computed: a row, any credited artist, an
     identical audio vector (-0 is 0, and unknown equals unknown).

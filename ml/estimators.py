@@ -1,4 +1,4 @@
-"""The registry of estimators: a name and a function that makes the unfitted classifier. Adding one is one function.
+"""The registry of estimators: a name, and a function that makes the unfitted classifier. One more is one function.
 
 Belongs here: which models there are, their settings, and how the default combines some of them. Everything that is
 fitted is inside them, features included, so that nothing is ever learnt from held-out rows. Not here: the features' own
@@ -81,7 +81,7 @@ def _inputs(features: str, *, tempo_features: bool) -> TransformerMixin:
 
 @register
 def prior(_features: str, seed: int) -> Pipeline:
-    """Always the genres in the order of their share of the training part: what knowing nothing gives."""
+    """The genres' shares of the training part for every track: what knowing nothing gives."""
     return make_pipeline(Audio(), DummyClassifier(strategy="prior", random_state=seed))
 
 
@@ -104,7 +104,7 @@ def logistic(features: str, seed: int) -> Pipeline:
 def study_forest(features: str, seed: int) -> Pipeline:
     """The study's random forest: 150 unpruned trees of depth at most 100, 4 features per split, after robust scaling.
 
-    Beware of many genres: each node stores a share of every genre (550,295 tracks of 132 genres would need 77 GB).
+    Beware of many genres: each node stores a share for every genre (550,295 tracks of 132 genres would need 77 GB).
     """
     trees = RandomForestClassifier(
         n_estimators=150, max_depth=100, max_features=4, n_jobs=THREADS, random_state=seed

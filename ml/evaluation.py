@@ -1,4 +1,4 @@
-"""Figures from probabilities: how often the right genre is among the first guesses, how sure they are, and per genre.
+"""Metrics from probabilities: how often the right genre is among the first guesses, calibration, and metrics by genre.
 
 Belongs here: metrics (scikit-learn's own where it has them), their intervals, and the tables behind the charts. Not
 here: which rows they are computed on (the caller says, and the caller passes held-out rows).
@@ -84,7 +84,7 @@ def score(
 
 def _places(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """The 0-based rank of each track's true genre, given as its column."""
-    # Counting what stands before the true genre is ten times as fast as sorting 132 probabilities a track.
+    # Counting the genres ahead of the true one is ten times as fast as sorting 132 probabilities per track.
     own = np.take_along_axis(probabilities, true[:, None], axis=1)
     before = (probabilities > own) | ((probabilities == own) & (np.arange(probabilities.shape[1]) < true[:, None]))
     return np.count_nonzero(before, axis=1)
@@ -143,7 +143,7 @@ def _intervals(
 
 
 def calibration(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
-    """How often the first guess is right where it is given with a probability: a row a bin that has tracks.
+    """How often the first guess is right, by its probability: one row per bin that has tracks.
 
     Columns: bin (1 to BINS), lower_bound (exclusive) and upper_bound of the confidence, tracks, mean_confidence,
     accuracy.
@@ -160,21 +160,21 @@ def calibration(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarr
 
 
 def score_genres(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each genre, a row a class; zero where nothing was predicted."""
+    """Precision, recall, F1 and support, one row per class; precision is zero where the class was never predicted."""
     guesses = classes[np.argmax(probabilities, axis=1)]
     precision, recall, f1, support = precision_recall_fscore_support(genres, guesses, labels=classes, zero_division=0)
     return pd.DataFrame({"genre": classes, "support": support, "precision": precision, "recall": recall, "f1": f1})
 
 
 def confusions(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
-    """How many tracks of a genre were taken for each: genre, predicted_genre, tracks, where there are any."""
+    """The confusion matrix in long form: genre, predicted_genre, tracks; pairs without tracks are left out."""
     guesses = classes[np.argmax(probabilities, axis=1)]
     pairs = pd.DataFrame({"genre": genres, "predicted_genre": guesses})
     return pairs.value_counts(sort=False).sort_index().rename("tracks").reset_index()
 
 
 def runner_ups(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
-    """What the tracks of each genre are given of every genre.
+    """The mean probability that the tracks of each genre are given for every genre.
 
     Columns: genre, predicted_genre, probability (the mean over the genre's tracks), summed_probability, n_tracks. The
     study's Sankey charts drew the sums, on rows that the model had been trained on.
@@ -196,7 +196,7 @@ def runner_ups(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarra
 
 
 def surprises(genres: np.ndarray, probabilities: np.ndarray, classes: np.ndarray, *, count: int = 100) -> pd.DataFrame:
-    """The surest right and the surest wrong guesses, `count` of each at most, the surest first.
+    """The most confident predictions, right and wrong: at most `count` of each, the most confident first.
 
     Columns: row (0-based, into `genres`), kind ('sure_and_right' or 'sure_and_wrong'), rank (from 1), genre,
     predicted_genre, probability (of the guess).

@@ -1,4 +1,4 @@
-"""What the estimators see of a track: its audio features made ready, and what its title says of the genres.
+"""What the estimators see of a track: its prepared audio features, and what its title says about the genres.
 
 Belongs here: transformers, which take the tracks' inputs (dataset.py, `Tracks.inputs`) or the numbers made of them, and
 are fitted inside the estimators, on training rows only. Not here: the estimators themselves (estimators.py).
@@ -77,7 +77,7 @@ class PiecewiseLinear(TransformerMixin, BaseEstimator):
 
     So a net can bend its answer at each quantile (Gorishniy et al. 2022, On Embeddings for Numerical Features in
     Tabular Deep Learning). scikit-learn's `SplineTransformer(degree=1)` bends at the same places, but its columns are
-    bumps, each of which a net must learn by itself: .528 in place of .565 top-1 on inner folds of TidyTuesday. A column
+    bumps, each of which a net must learn by itself: top-1 .528 instead of .565 on inner folds of TidyTuesday. A column
     of few values has fewer ranges, and a constant one none; the first column made is 0, so that there is one in any
     case.
     """
@@ -110,10 +110,10 @@ class PiecewiseLinear(TransformerMixin, BaseEstimator):
 
 
 class Titles(TransformerMixin, BaseEstimator):
-    """What titles say of the genres: logarithms of naive Bayes' probabilities (tracks x genres).
+    """What titles say about the genres: logarithms of naive Bayes' probabilities (tracks x genres).
 
     It counts words, pairs of words, and 2 to 4 letters of a word, each title scaled to the same length; all genres are
-    taken to be equally frequent, since that is for the estimator to know. A title that is unknown says nothing: all
+    taken as equally frequent, since their shares are the estimator's part. A title that is unknown says nothing: all
     genres are the same. `fit_transform` gives each training row the opinion of a naive Bayes that saw no track of its
     artist, so that estimators learn how far to trust it. Raises `ModelError` where the column song_name or, in
     `fit_transform`, artist is missing.

@@ -67,9 +67,9 @@ def save(model: Model, path: Path) -> None:
 def load(path: Path) -> Model:
     """The model at `path`. Nothing in the file is run, and a type that our models do not have is refused.
 
-    What types the file has is checked, not every number in them: one made to do harm may still crash the process.
-    Raises `ModelError`: no such file, a foreign, tampered or damaged file, a model of another version, of other columns
-    or of other genres than it says.
+    The file's types are checked, not every number in them: a file made to do harm may still crash the process.
+    Raises `ModelError`: no such file, a foreign, tampered or damaged file, or a model of another version, or with other
+    columns or genres than it says.
     """
     if not path.is_file():
         raise ModelError(f"There is no model at {path}. Train one: make run.")
@@ -93,7 +93,7 @@ def load(path: Path) -> Model:
 
 
 def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
-    """The model, if it reads the columns and tells the genres that its file says."""
+    """The model, if it reads the columns and knows the genres that its file names."""
     expected = INPUTS.get(model.features)
     if expected is None or content.get("columns") != expected:
         raise ModelError(

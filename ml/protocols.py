@@ -57,7 +57,7 @@ class Protocol:
     is_studys: bool = False
 
     def splits(self, tracks: Tracks, *, folds: int = 1, seed: int = 538) -> list[Split]:
-        """The splits of `tracks`, one a fold. Raises `ModelError`: the protocol has no folds, or too few tracks."""
+        """The splits of `tracks`, one per fold. Raises `ModelError`: the protocol has no folds, or too few tracks."""
         if self.is_studys and folds != 1:
             raise ModelError(
                 f"{self.name} is one split, not {folds} folds. Leave the folds out, or take artist_grouped."
@@ -81,7 +81,7 @@ class Protocol:
         return _study_pipeline(model, titles=features == "audio+title", genres=training_genres, seed=seed)
 
     def study_genres(self) -> Sequence[str]:
-        """The genres that the study's published figures are of, which those of a run must be to stand beside them."""
+        """The genres of the study's published figures: only a run of exactly these genres is comparable."""
         return STUDY_GENRES if self.name == "study_2023_05" else study_genres()
 
     def notes(self, tracks: Tracks) -> list[str]:
@@ -105,7 +105,7 @@ class Protocol:
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol `name`. Raises `ModelError`, which lists those that there are."""
+    """The protocol of that name. Raises `ModelError`, which lists the known names."""
     if name not in PROTOCOLS:
         raise ModelError(f"There is no protocol {name!r}. There are: {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
@@ -173,7 +173,7 @@ def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) 
 
 
 class TitleWords(TransformerMixin, BaseEstimator):
-    """The study's title words: a column (0 or 1) for each word that tells most of a genre.
+    """The study's title words: one column (0 or 1) for each word that is typical of a genre.
 
     For each genre the `per_genre` words of highest multinomial-naive-Bayes log-probability over the TF-IDF of the
     titles; a word of several genres is one column. Titles are put in lower case and cut into words of two letters or

@@ -21,7 +21,7 @@ from ml.training import Run, Summary, require_publishable
 
 
 def recall(connection: duckdb.DuckDBPyConnection, run_id: str, *, with_model: bool = False) -> Summary | None:
-    """The run of that id where it is recorded, so that it need not be fitted again; None where it is not.
+    """The recorded run of that id, so that it need not be fitted again; None if there is none.
 
     `with_model` asks for its model file and its feature importances as well.
     """
@@ -59,12 +59,12 @@ def study_figures(connection: duckdb.DuckDBPyConnection, protocol: str) -> dict[
 
 
 def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | None, *, published: bool) -> None:
-    """Write the run's rows into schema `ml` in one transaction, in place of those of the same run_id.
+    """Write the run's rows into schema `ml` in one transaction, replacing those of the same run_id.
 
-    `published` makes it the model of its dataset that people are shown, in place of the one before; raises `ModelError`
-    where it cannot be (several folds, a protocol of the study). A card beside the model file is recorded with it.
-    A run that is recorded with its model already is the very same, and stays where this one brings none; one that is
-    published stays so.
+    `published` makes it the model of its dataset that people are shown, instead of the previous one; that raises
+    `ModelError` where it cannot be (several folds, a protocol of the study). A card beside the model file is recorded
+    with it. If the run is recorded with a model already and `model_path` is None, it stays as it is; a published run
+    stays published.
     """
     if published:
         require_publishable(run)

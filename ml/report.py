@@ -43,7 +43,7 @@ SONGS = """
 class ReportResult:
     """Where the page lies, the charts it has, and a sentence for each that it could not have.
 
-    `titles` and `tracks` give for each chart what it shows and the rows it was computed on, for whoever lists them.
+    `titles` and `tracks` give for each chart what it shows and the number of rows it was computed on.
     """
 
     path: Path
@@ -190,9 +190,9 @@ def _verdict(cards: list[dict[str, Any]], run: dict[str, Any] | None, synthetic:
     if run is None:
         return ""
     top_1, top_3 = cards[0], cards[1]
-    unheard = "by artists that it had never heard, " * (run["protocol"] == "artist_grouped")
+    unheard = "by artists that it has not seen, " * (run["protocol"] == "artist_grouped")
     counts = (
-        f"Of 100 {'made-up ' * synthetic}songs that it had never heard, {unheard}it names the right one of "
+        f"Of 100 {'made-up ' * synthetic}songs that it has not seen, {unheard}it names the right one of "
         f"{run['n_genres']} genres for {top_1['value'] * 100:.0f}, and has it among its first three for "
         f"{top_3['value'] * 100:.0f}."
     )
@@ -342,8 +342,8 @@ def _cell(value: Any) -> str:
 def _songs(
     connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None, chosen: list[str], output_dir: Path
 ) -> dict[str, Any]:
-    """The songs that the model is surest of, right and wrong."""
-    entry: dict[str, Any] = {"key": "songs", "name": "Songs that it is surest of", "missing": ""}
+    """The most confident predictions, right and wrong."""
+    entry: dict[str, Any] = {"key": "songs", "name": "Most confident predictions", "missing": ""}
     if run is None:
         return entry | {"missing": f"no model of these tracks may be shown. {HOW['ml']}"}
     table = _read(connection, SONGS, run)
@@ -355,7 +355,7 @@ def _songs(
         return entry | {"missing": f"no song of these was tested. {HOW['ml']}"}
     lists = [
         (words, table[table["kind"] == kind].head(10).to_dict("records"))
-        for kind, words in (("sure_and_right", "Surest, and right"), ("sure_and_wrong", "Surest, and wrong"))
+        for kind, words in (("sure_and_right", "Confident and right"), ("sure_and_wrong", "Confident and wrong"))
     ]
     return entry | {"lists": lists, **_table(table, "songs", output_dir)}
 

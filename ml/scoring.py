@@ -74,7 +74,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Rules:
-    """How songs of certain columns are checked and scored, whoever reads them.
+    """How songs with certain columns are checked and scored, on this machine or on Spark.
 
     `query` has DuckDB check the songs: it gives their own columns, what a model reads, missing_features, problems, and
     whether the row could not be read at all. `schema` is that of the scored songs.
@@ -172,11 +172,11 @@ def score_songs(
     batch: int = BATCH,
     progress: Progress = ignore,
 ) -> Scoring:
-    """Score the songs that are in a table or view of `connection`; nothing of them is read yet.
+    """Score the songs that are in a table or view of `connection`; none is read before the result is iterated over.
 
     The tables have the songs' own columns that are no features, then genre_1 to genre_5 with probability_1 to
-    probability_5 (0 to 1; NULL where the row could not be read), `missing_features` (comma-separated; what a missing
-    one is taken for is the model's affair, mostly the training part's median), `problems` (values that cannot be used,
+    probability_5 (0 to 1; NULL where the row could not be read), `missing_features` (comma-separated; the model
+    decides what stands for a missing one, mostly the training part's median), `problems` (values that cannot be used,
     such as "column tempo: '1000' is not within 0 to 300"; they count as missing), `model`, and `model_data`
     ("synthetic" or "real": what it was trained on).
 

@@ -1,4 +1,4 @@
-"""Names and numbers of the models that tables, pages and commands say as well as the code.
+"""Names and numbers of the models that tables, pages and commands share with the code.
 
 Belongs here: what must be known without loading scikit-learn, which takes seconds. Not here: an estimator's own
 settings (estimators.py).

@@ -50,11 +50,11 @@ UNREADABLE = {
     "UNABLE_TO_INFER_SCHEMA": "holds no Parquet files",
     "CANNOT_READ_FILE_FOOTER": "is not Parquet, holds other files too, or is damaged",
 }
-"""What some of Spark's conditions say of songs."""
+"""What some of Spark's error conditions mean for a file of songs."""
 
 
 def session() -> "SparkSession":
-    """The Spark to work on: that which the environment names (`OUTSIDE`), or one on all cores of this machine.
+    """The Spark session to work in: the one that the environment names (`OUTSIDE`), or one on this machine's cores.
 
     Raises `SparkUnavailable`: no pyspark, or no Java that it runs on. `ModelError`: Spark does not start or answer.
     """
@@ -198,7 +198,7 @@ def _write(spark: "SparkSession", songs: "DataFrame", content: bytes, rules: Rul
 
 
 def score_partition(content: bytes, rules: Rules, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """On a worker: the songs of a partition, scored by the model whose file has this content, in their order.
+    """On a worker: score the songs of a partition, in order, with the model whose file has this content.
 
     Holds a few batches of `predictions.BATCH` songs, however many songs there are.
     """
@@ -210,7 +210,7 @@ def score_partition(content: bytes, rules: Rules, batches: Iterator[pa.RecordBat
 
 @lru_cache(maxsize=1)
 def _loaded(content: bytes) -> Model:
-    """The model of a file with this content: loaded once a worker, which scores many partitions one after another."""
+    """The model of a file with this content, loaded once per worker, which scores many partitions one after another."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.skops"
         path.write_bytes(content)

@@ -52,8 +52,8 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "n_test": ("integer", "Held-out tracks: those that the figures are of."),
             "n_set_aside": (
                 "integer",
-                "Tracks in neither part, for they share an artist or the audio vector with held-out ones; the mean of "
-                "the folds.",
+                "Tracks in neither part, since they share an artist or the audio vector with held-out ones; the mean "
+                "over the folds.",
             ),
             "n_genres": ("integer", "Genres learnt."),
             "held_out_digest": (
@@ -62,9 +62,9 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             ),
             "has_study_genres": (
                 "boolean",
-                "Whether they are those of the study's published figures: its 132, or its ten under study_2023_05.",
+                "Whether they are the genres of the study's published figures: its 132, or ten under study_2023_05.",
             ),
-            "n_genres_left_out": ("integer", "Genres that were not, see ml.genres_left_out."),
+            "n_genres_left_out": ("integer", "Genres that were not learnt: see ml.genres_left_out."),
             "n_artists_test": ("integer", "First credited artists of the held-out tracks."),
             **_with_interval("top_1", "Share (0 to 1) of held-out tracks whose genre is the first guess."),
             **_with_interval("top_2", "Share (0 to 1) whose genre is among the first two guesses."),
@@ -153,7 +153,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         {
             **_RUN,
             "kind": ("varchar", "sure_and_right or sure_and_wrong."),
-            "rank": ("integer", "1 is the surest of its kind."),
+            "rank": ("integer", "1 is the most confident of its kind."),
             "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
             "song_name": ("varchar", "Its title."),
             "artist_name": ("varchar", "Its artist."),
@@ -229,7 +229,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Create schema `ml` and those of its tables that are missing, with comments; returns the tables it replaced.
 
-    Where tables stand that an older version made, all are dropped and made anew, for their rows belong together and can
+    Where an older version made the tables, all are dropped and created again, since their rows belong together and can
     all be computed again; this is logged as a warning. Tables of other names are left alone.
     """
     connection.execute("create schema if not exists ml")

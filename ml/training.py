@@ -47,7 +47,7 @@ VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
 @dataclass(frozen=True)
 class Summary:
-    """What is told of a run beside others: its name, figures, and which tracks they are of.
+    """What is shown of a run beside others: its name, its metrics, and on which tracks they were measured.
 
     `held_out_digest` is equal for runs of the same tracks (`Tracks.digest`) that held out the very same ones.
     """
@@ -65,7 +65,7 @@ class Run:
     """A model with its figures on the held-out tracks, not yet recorded.
 
     Over several folds every figure is of all folds' held-out tracks together, and there is no single model. `genres`
-    are those learnt, sorted. `notes` say what to know of the figures, a sentence each.
+    are those learnt, sorted. `notes` are sentences on what to know about the figures.
     """
 
     run_id: str
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def model(self) -> Model:
-        """The fitted model. Raises `ModelError` for a run over several folds, which has one a fold."""
+        """The fitted model. Raises `ModelError` for a run over several folds, which has one model per fold."""
         if self.fitted is None:
             raise ModelError(
                 f"{self.run_id} is a run over {self.folds} folds: it has no single model. Train one split."
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def summary(self) -> "Summary":
-        """What is told of the run beside others."""
+        """What is shown of the run beside others."""
         rows = [np.sort(split.test).tobytes() for split in self.splits]
         held_out = hashlib.md5(b"|".join(rows), usedforsecurity=False).hexdigest()
         return Summary(self.run_id, self.name, len(self.genres), self.n_artists_test, held_out, self.scores)
@@ -118,12 +118,12 @@ class Run:
 
     @property
     def n_train(self) -> int:
-        """Tracks learnt, before any resampling; the mean of the folds."""
+        """Training tracks, before any resampling; the mean over the folds."""
         return round(np.mean([len(split.train) for split in self.splits]))
 
     @property
     def n_set_aside(self) -> int:
-        """Tracks in neither part; the mean of the folds."""
+        """Tracks in neither part; the mean over the folds."""
         return round(np.mean([len(split.set_aside) for split in self.splits]))
 
 
@@ -186,7 +186,7 @@ def sample_for_study_forest(tracks: Tracks, split: Split, *, seed: int = 538) ->
     if len(split.train) <= most:
         return split
     sampled = pd.Series(split.train).sample(most, random_state=seed)
-    # Every genre keeps a track, or the forest would not know it.
+    # Every genre keeps a track, else the forest would not know the genre.
     first = split.train[np.unique(genres, return_index=True)[1]]
     return replace(split, train=np.union1d(sampled, first))
 
@@ -288,7 +288,7 @@ def _enough_for(name: str, dataset: str, genres: np.ndarray) -> Iterator[None]:
 
 
 def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray) -> bool:
-    """Fit the pipeline, and say whether it got to the end: for a note of the run in place of fifty warnings."""
+    """Fit the pipeline and return whether it converged: the run gets one note instead of fifty warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         pipeline.fit(inputs, genres)
@@ -299,7 +299,7 @@ def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray
 
 
 def _feature_notes(tracks: Tracks) -> list[str]:
-    """The audio features that tell nothing, being unknown or of one value throughout."""
+    """Notes on audio features of no use: those unknown in every track, or the same in every track."""
     values = tracks.inputs[AUDIO_FEATURES]
     distinct, known = values.nunique(), values.notna()
     unknown = [name for name in AUDIO_FEATURES if distinct[name] == 0]
@@ -325,10 +325,10 @@ def _shuffle(model: Model, tracks: Tracks, rows: np.ndarray, seed: int) -> np.nd
 
 
 class PeakMemory:
-    """The highest resident memory of this process while the block runs, in MB, looked at 20 times a second.
+    """The highest resident memory of this process while the block runs, in MB, sampled 20 times a second.
 
     Everything counts that the process holds, data and libraries included, but no child processes. The system's own
-    peak (ru_maxrss) is of the process's whole life, so it stands in only where /proc is missing.
+    peak (ru_maxrss) is of the process's whole life, so it is used only where /proc is missing.
     """
 
     _STATM = Path("/proc/self/statm")

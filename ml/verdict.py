@@ -16,7 +16,7 @@ from ml.training import Summary
 from warehouse.raw import now
 
 LEAST_ARTISTS = 10
-"""Held-out artists that a figure needs: an interval over fewer says nothing."""
+"""The fewest held-out artists for which figures are shown: an interval over fewer says nothing."""
 
 NOT_SHOWN = "No figure of it is shown."
 NOT_PUBLISHED = "This model is not published."
@@ -80,9 +80,9 @@ def judge(run: Summary, majority: Summary, leaks: list[str]) -> Verdict:
 
 
 def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdict: Verdict) -> None:
-    """Write the verdict on `tracks` in place of the one before, in one transaction.
+    """Replace the verdict on `tracks`, in one transaction.
 
-    A run that may be shown becomes the published one of its dataset; else the one before stays.
+    A run that may be shown becomes the published one of its dataset; otherwise the previous one stays.
     """
     row = pd.DataFrame(
         [

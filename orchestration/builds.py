@@ -1,4 +1,4 @@
-"""What dbt leaves for others: what failed, and the cleaning as SQL.
+"""What dbt leaves behind for others: what failed, and the cleaning rules as SQL.
 
 Belongs here: reading what dbt wrote into its target folder. Not here: the Dagster asset that builds
 (assets/warehouse.py), and whether the marts may be published (warehouse/publication.py). Dagster is not imported:
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def what_failed(target: Path) -> str | None:
-    """What went wrong in the dbt command that wrote to `target`, in a sentence; None where dbt did not come so far."""
+    """What went wrong in the dbt command that wrote to `target`, in a sentence; None where dbt did not get that far."""
     results = target / "run_results.json"
     if not results.exists():
         return None
@@ -75,7 +75,7 @@ CLEANING = ("clean_tracks", "rejected_listings", "cleaning_audit")
 
 
 def _read_models(manifest: Path) -> CleaningModels | None:
-    """The models that a manifest holds, or None where dbt did not come to compile them."""
+    """The models that a manifest holds, or None where dbt did not compile them."""
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
     wanted = [f"model.song_genres.{name}" for name in CLEANING]
     if not all(nodes[name].get("compiled_code") for name in wanted):
@@ -85,13 +85,13 @@ def _read_models(manifest: Path) -> CleaningModels | None:
 
 
 def _statements(nodes: dict[str, Any], name: str) -> Iterator[str]:
-    """What makes the tables and views that a model reads, those that others read first."""
+    """The statements that make the tables and views a model reads, in the order in which they depend on each other."""
     for parent in nodes[name]["depends_on"]["nodes"]:
         node = nodes.get(parent)
         if node is None:
             continue  # a source
         yield from _statements(nodes, parent)
-        if node["config"]["materialized"] != "ephemeral":  # which stands in the SQL of those that read it
+        if node["config"]["materialized"] != "ephemeral":  # which is part of the SQL of the models that read it
             yield f'create schema if not exists "{node["schema"]}"'
             kind = "table" if node["config"]["materialized"] == "table" else "view"
             yield f"create {kind} {node['relation_name']} as {node['compiled_code']}"

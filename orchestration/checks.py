@@ -1,4 +1,4 @@
-"""What must hold of what an asset made, beside dbt's own tests: the specifications, and what Dagster is told.
+"""Asset checks besides dbt's own tests: their specifications, and the results that Dagster gets.
 
 Belongs here: the checks, each with what follows where it fails. None stops a run: "no" is an answer. Not here: the
 steps that made what is checked (assets/), and rules on rows, which are dbt tests.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml.verdict import Verdict
 
 DRIFT = 0.02
-"""How far top-3 may fall below that of the run before it, of the same dataset, until someone is told."""
+"""How far top-3 may fall below that of the previous run on the same dataset before the check warns."""
 
 MODEL_RUNS = dg.AssetKey(["ml", "model_runs"])
 PREDICTIONS = dg.AssetKey(["ml", "genre_predictions"])
@@ -36,7 +36,7 @@ MODEL_CHECKS = [
     dg.AssetCheckSpec(
         "enough_to_learn",
         asset=MODEL_RUNS,
-        description="There are genres, artists and tracks enough to hold some out. Else no model is published.",
+        description="There are enough genres, artists and tracks to hold some out. Otherwise no model is published.",
     ),
     dg.AssetCheckSpec(
         "nothing_on_both_sides",
@@ -71,7 +71,7 @@ PREDICTION_CHECKS = [
 
 
 def check_documents(connection: duckdb.DuckDBPyConnection, dataset: str) -> Iterator[dg.AssetCheckResult]:
-    """Results, one a table of documents: how many of the dataset's are no JSON. NULL is none: the source had none."""
+    """One result per table of documents: how many of the dataset's are not JSON; NULL, no document, is not counted."""
     for table in DOCUMENTS:
         landed, unreadable = connection.execute(
             f"""

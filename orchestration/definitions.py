@@ -13,13 +13,13 @@ from warehouse.progress import Progress
 
 
 def log_progress(stage: str, done: int, total: int | None) -> None:
-    """Progress as a log line, for runs that nobody watches: at the start, and at each tenth where a total is known."""
+    """Log progress, for runs that nobody watches: at the start, and at each tenth where a total is known."""
     if done == 0 or (total and done * 10 // total > (done - 1) * 10 // total):
         logging.getLogger("song_genres").info("%s: %s of %s", stage, done, total or "?")
 
 
 def definitions(progress: Progress = log_progress) -> dg.Definitions:
-    """All definitions; `progress` hears how far a step is."""
+    """All definitions; `progress` is told how far a step is."""
     files = warehouse_resource()
     point_dbt_at(files.file)
     return dg.Definitions(

@@ -13,7 +13,7 @@ import duckdb
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
-    """What a user can cause, and mend: its message is all that need be read."""
+    """The errors that a user can cause and mend: the message is all there is to read."""
     from extract.fetch import FetchError
     from extract.settings import CrawlError
     from extract.song_files import SongFileError
@@ -31,7 +31,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
 def sentence(error: BaseException | None) -> str | None:
     """What to tell a user of `error`, or None where it is a fault of the program, whose traceback is wanted.
 
-    A failure of Dagster's is as good as what it was made from.
+    A failure raised by Dagster is judged by its cause.
     """
     if error is None:
         return None

@@ -1,6 +1,6 @@
-"""What dagster.yaml names of ours: the answer to Dagster's question whether the process of a run is alive.
+"""The run launcher that dagster.yaml names: it can tell Dagster whether the process of a run is alive.
 
-Belongs here: where Dagster's own classes for one machine fall short of that. All else is as Dagster does it.
+Belongs here: what Dagster's own classes for one machine lack for that. Everything else is as Dagster does it.
 """
 
 import dagster as dg
@@ -11,7 +11,7 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
-    """Dagster's own launcher for one machine, with an answer to that question, which it does not give.
+    """Dagster's own launcher for one machine, which by itself cannot answer that question.
 
     Without it a run that was killed with its server, or in the console script, is "started" for ever, and every later
     run waits for it.
@@ -36,7 +36,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
 
 def _is_alive(pid: int, *, since: float) -> bool:
-    """Whether the process that had the number `pid` at the time `since` still runs: numbers are given again."""
+    """Whether the process that had the number `pid` at the time `since` still runs: the system reuses numbers."""
     try:
         process = psutil.Process(pid)
         return bool(process.create_time() <= since and process.status() != psutil.STATUS_ZOMBIE)

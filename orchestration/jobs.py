@@ -20,7 +20,7 @@ DUMP = "song_genres/dump"
 """The tag of a run that imports a dump from the inbox: which file, put there when."""
 
 everything = dg.define_asset_job(
-    "everything", dg.AssetSelection.all(), description="From the documents to the report; all of it anew."
+    "everything", dg.AssetSelection.all(), description="From the documents to the report; makes all of it again."
 )
 _landed = dg.AssetSelection.groups("extract")
 _look_landed = dg.AssetSelection.checks(*(spec.key for spec in DOCUMENT_CHECKS))  # the other checks of raw are dbt's
@@ -48,7 +48,7 @@ weekly_refresh = dg.ScheduleDefinition(
     cron_schedule="0 4 * * 1",
     execution_timezone="UTC",
     run_config=dg.RunConfig({"raw_documents": ExtractConfig(refresh="popularity")}),
-    description="Mondays at 4:00 UTC: asks the active dataset's source for popularity anew, then everything below it.",
+    description="Mondays at 4:00 UTC: asks the active dataset's source for popularity again, then runs what follows.",
 )
 
 # Two days late is time enough for a crawl that waits for its quota, and for the run after it.
@@ -97,7 +97,7 @@ def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.Sk
 
 
 def _put_away(path: Path, folder: str) -> Path:
-    """Move the file into a folder beside it, under another name where one of its name was there before."""
+    """Move the file into a folder beside it, under another name where that name is taken."""
     target = path.parent / folder / path.name
     target.parent.mkdir(exist_ok=True)
     if target.exists():
@@ -117,7 +117,7 @@ def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def follows(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """The asset, to be made by itself when what it is made from was, where `automation` is switched on."""
+    """The asset, to be made automatically when its inputs were, where `automation` is switched on."""
     return spec.replace_attributes(automation_condition=dg.AutomationCondition.eager())
 
 
@@ -126,7 +126,7 @@ automation = dg.AutomationConditionSensorDefinition(
     target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
-    description="Switched on, what follows from documents that were landed is made by itself: marts, model, report.",
+    description="Switched on, what follows from newly landed documents is made automatically: marts, model, report.",
 )
 
 JOBS = [everything, extract, transform, train, report]

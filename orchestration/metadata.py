@@ -1,6 +1,6 @@
-"""What an asset shows in Dagster's interface of the table that it made.
+"""What Dagster's interface shows of the table that an asset made.
 
-Belongs here: row counts and previews as metadata. Not here: what the figures of a step are, which its asset says.
+Belongs here: row counts and previews as metadata. Not here: the figures of a step, which its asset gives.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ LONGEST = 200
 def table_metadata(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, Any]:
     """The number of rows of a table, its first ones, and whether they are synthetic where the table says so.
 
-    Of a table of several datasets, all are counted. Raises `duckdb.CatalogException` where there is no such table.
+    In a table of several datasets, all rows are counted. Raises `duckdb.CatalogException` where there is no such table.
     """
     relation = f'"{schema}"."{table}"'
     (rows,) = connection.execute(f"select count(*) from {relation}").fetchone() or (0,)
@@ -30,7 +30,7 @@ def table_metadata(connection: duckdb.DuckDBPyConnection, schema: str, table: st
 
 
 def preview(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, Any]:
-    """The first rows of a table; nothing of an empty one, for which Dagster wants the columns' types."""
+    """The first rows of a table; nothing for an empty one, for which Dagster wants the columns' types."""
     first = connection.execute(f'from "{schema}"."{table}" limit {PREVIEW_ROWS}')
     columns = [column[0] for column in first.description]
     records = [dg.TableRecord(dict(zip(columns, map(_shown, row), strict=True))) for row in first.fetchall()]

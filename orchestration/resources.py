@@ -1,4 +1,4 @@
-"""What the assets are handed: the database files, dbt, and a way to say how far they are."""
+"""The resources of the assets: the database files, dbt, and a way to report progress."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def point_dbt_at(file: Path) -> None:
 
 
 def dbt_resource() -> DbtCliResource:
-    """The command line of dbt: that of this environment, whether or not it is active, run in the project's root."""
+    """The command line of dbt, from this environment even if that is not active, run in the project's root."""
     return DbtCliResource(project_dir=str(ROOT), profiles_dir=str(ROOT), dbt_executable=str(DBT))
 
 

@@ -51,7 +51,7 @@ STAGES = {
 
 
 class ScreenProgress:
-    """A Rich progress line a stage; call it as an `warehouse.progress.Progress`."""
+    """One Rich progress line per stage; call it as a `warehouse.progress.Progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -200,7 +200,7 @@ def print_export(written: "Export", what: str) -> None:
 
 
 def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:
-    """The table at the end of a run; what was found of the model comes first, where there is something to say."""
+    """The table at the end of a run, below what was found about the model, where there is something to say."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
     if summary.model.finding:
         console.print(f"[bold]{escape(summary.model.finding)}[/]", highlight=False, soft_wrap=True)
@@ -252,7 +252,7 @@ def print_publication(publication: "Publication", path: Path) -> None:
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:
-    """The figures of runs on the same held-out tracks; below them those that the study published of the same genres."""
+    """The figures of runs on the same held-out tracks; below them the study's published ones for the same genres."""
     tracks, first = runs[0].tracks, runs[0]
     label = ", synthetic" if tracks.is_synthetic else ""
     table = Table(

@@ -119,7 +119,7 @@ def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
 
 
 def predict(warehouse: Warehouse, progress: Progress) -> Iterator[Result]:
-    """The likeliest genres of every clean track, by the model of its dataset; nothing where there is none."""
+    """Predict the five most probable genres of every clean track, if its dataset has a model."""
     with warehouse.connect(read_only=True) as connection:
         found = latest_model(connection)
         if found is None:

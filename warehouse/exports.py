@@ -41,17 +41,17 @@ class Export:
 
 
 def default_folder(dataset: str) -> Path:
-    """`exports/<dataset>` below the working directory: files of two datasets never stand in one folder."""
+    """`exports/<dataset>` below the working directory: files of two datasets never share a folder."""
     return Path("exports") / (re.sub(r"[^\w.-]+", "_", dataset).lstrip(".") or "dataset")
 
 
 def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *, progress: Progress = ignore) -> Export:
-    """Write the marts of `connection` (the published copy will do) into `folder`, by default `default_folder`.
+    """Write the marts of `connection` (usually the published copy) into `folder`, by default `default_folder`.
 
     `audio_features_4.0_clean.csv` is clean_tracks: the study's 18 columns, in download order.
     `audio_features_4.0.csv` is the listing that the study would have had: `id` (our listing_id), then the same columns,
-    one row a listing in download order. The study knew only songs with audio features; a listing that a rule before its
-    first one took (no readable document, no features, a value that cannot be one) has no row here, but is in
+    one row per listing, in download order. The study knew only songs with audio features; a listing that a rule before
+    its first one took (no readable document, no features, a value that cannot be one) has no row here, but is in
     rejected_listings with its reason. So the study's own cleaning of this file gives the other one, and
     listings = clean tracks + rejected listings can be checked from the files; README.md does the sum.
     `<mart>.parquet` is each mart as it stands.
@@ -65,7 +65,7 @@ def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *,
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     rows: dict[str, int] = {}
     with ExitStack() as stack:
-        # The last to be entered takes its place first: README.md, entered before the others, comes after them.
+        # The last file entered takes its place first, so README.md, entered before the others, comes last.
         readme = stack.enter_context(whole_or_not_there(folder / README))
         for done, (name, query) in enumerate(queries.items()):
             progress("export", done, len(queries))
@@ -120,7 +120,7 @@ _EARLIER_RULES = f"""
 
 
 def copy_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path, written_as: OutputFormat) -> int:
-    """Write the rows of `query` to `path`, in place of what is there; returns how many they are."""
+    """Write the rows of `query` to `path`, replacing what is there; returns the number of rows."""
     copied = connection.execute(f"copy ({query}) to {file_to_write(path)} ({written_as.copy_options})").fetchone()
     return int((copied or (0,))[0])
 

@@ -15,7 +15,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLES = yaml.load(PROJECT_FILE.read_text(encoding="utf-8"), _LOADER)["vars"]
 
 AUDIO_FEATURES: list[str] = list(_VARIABLES["audio_features"])
-"""The study's features, in its order. Popularity is not among them: it is not known of a song that is new."""
+"""The study's features, in its order. Popularity is not among them: it is not known for a new song."""
 
 
 DISCRETE_FEATURES: list[str] = [

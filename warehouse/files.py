@@ -27,11 +27,11 @@ class WarehouseError(RuntimeError):
 
 
 class WarehouseLocked(WarehouseError):
-    """Another process holds the database file, and kept it for as long as we were willing to wait."""
+    """Another process held the database file for longer than we were willing to wait."""
 
 
 class WarehouseMissing(WarehouseError):
-    """There is no database file where one was to be read."""
+    """There is no database file to read."""
 
 
 class OutputError(ValueError):
@@ -120,7 +120,7 @@ OUTPUT_FORMATS = {
 
 
 def output_format(path: Path) -> OutputFormat:
-    """What `path` is to be written as. Raises `OutputError` for an ending that says nothing that we write."""
+    """What `path` is to be written as. Raises `OutputError` for an ending that we do not write."""
     for ending, found in OUTPUT_FORMATS.items():
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return found
@@ -130,7 +130,7 @@ def output_format(path: Path) -> OutputFormat:
 
 
 def require_another_file(source: Path, output: Path) -> None:
-    """Raise `OutputError` where `output` is the file `source` itself, also by a symbolic or a hard link."""
+    """Raise `OutputError` where `output` is the file `source` itself, even through a symbolic or hard link."""
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(
             f"{output.absolute()} is the file that is read, and would be overwritten. It is as it was. Name "
@@ -144,7 +144,7 @@ UNFINISHED = ".unfinished"
 
 @contextmanager
 def whole_or_not_there(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes the place of `path` if all goes well and is removed if not.
+    """A path beside `path` to write to; it replaces `path` if all goes well and is removed if not.
 
     Its folder is made where it is missing. Enter it before the work whose result is written: a place that cannot be
     written raises `OutputError` at once.

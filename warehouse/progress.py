@@ -1,4 +1,7 @@
-"""How a long job says how far it is. Belongs here: the one signature; not here: bars and logs (the callers' matter)."""
+"""How a long job reports its progress.
+
+Belongs here: the one signature. Not here: bars and logs, which are the callers' matter.
+"""
 
 from collections.abc import Callable
 

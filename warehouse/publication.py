@@ -250,7 +250,7 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
 
 
 def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> None:
-    """Of the attached copy: the published model and the predictions are those of the run `run_id`."""
+    """Keep only the run `run_id` as published in the attached copy, and only its predictions."""
     held = {name for (name,) in connection.execute(
         "select table_name from duckdb_tables() where database_name = 'copy' and schema_name = 'ml'"
     ).fetchall()}  # fmt: skip
@@ -280,7 +280,7 @@ def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[st
 
 
 def _change(connection: duckdb.DuckDBPyConnection, mart: str) -> MartChange:
-    """Rows are compared by the columns that both copies have; in a mart that one of them lacks, all are new or gone."""
+    """Compare rows by the columns that both copies have; where one copy lacks the mart, all rows are new or gone."""
     columns: dict[str, list[str]] = {"copy": [], "before": []}
     for database, column in connection.execute(
         "select database_name, column_name from duckdb_columns() where schema_name = 'marts' and table_name = ? "

@@ -1,7 +1,7 @@
 """The raw tables and the only code that writes them.
 
 Belongs here: the tables of schema `raw`, datasets (which one is active) and the one transaction that lands a batch.
-Not here: where documents come from (crawl.py, dumps.py), and anything that looks inside a document.
+Not here: where documents come from (extract/), and anything that looks inside a document.
 """
 
 import uuid
@@ -91,7 +91,7 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """A catalogue: its name, who it comes from (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up."""
+    """A catalogue: its name, its source (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up."""
 
     name: str
     source: str
@@ -109,9 +109,9 @@ def now() -> datetime:
 
 
 def raw_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The tables of schema `raw` that there are; none in an empty database.
+    """The tables of schema `raw` that exist; none in an empty database.
 
-    Raises `WarehouseError` for a database of somebody else's, and for one whose tables an older version made.
+    Raises `WarehouseError` for a database that is not ours, and for one whose tables an older version made.
     """
     found: dict[str, set[str]] = {}
     for schema, table, column in connection.execute(
@@ -237,7 +237,7 @@ def _record_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, *, 
 
 
 def use(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Make `name` the active dataset. Raises `UnknownDataset`, which lists those that there are."""
+    """Make `name` the active dataset. Raises `UnknownDataset`, which lists the datasets there are."""
     create_raw_tables(connection)
     names = [row[0] for row in connection.execute("select dataset from raw.datasets order by all").fetchall()]
     if name not in names:

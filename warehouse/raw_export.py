@@ -1,4 +1,4 @@
-"""The raw documents as Parquet: what dbt reads on Spark, in place of the warehouse's schema `raw`.
+"""The raw documents as Parquet: what dbt reads on Spark instead of the warehouse's schema `raw`.
 
 Belongs here: which tables and rows, how the files lie, and that they appear whole. Not here: what reads them
 (dbt_project/macros/require_raw_documents.sql), and the marts as files (exports.py).
@@ -29,7 +29,7 @@ def raw_export_path() -> Path:
 
 
 def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress: Progress = ignore) -> Export:
-    """Write the active dataset's raw tables into `folder`, a folder a table; what lay there before is replaced.
+    """Write the active dataset's raw tables into `folder`, one folder per table; what was there before is replaced.
 
     Rows are as they were landed; moments are UTC. `tracks` and `artists` lie in folders `genre_key=…`; the column genre
     is in the files, as it was landed (NULL, '' and every sign), and a file holds few genres, so that a filter on it
@@ -87,8 +87,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, folde
 def _parts(connection: duckdb.DuckDBPyConnection, table: str, dataset: str) -> list[tuple[str, str]]:
     """Folders below the table's, and the condition (in SQL, after the dataset's) on the rows of each.
 
-    One `copy` a folder, not DuckDB's `partition_by`, which keeps rows of every folder in memory. Genres were landed one
-    after the other, so that each copy passes over the documents of the others without reading them.
+    One `copy` per folder, not DuckDB's `partition_by`, which keeps rows of every folder in memory. Genres were landed
+    one after the other, so that each copy passes over the documents of the others without reading them.
     """
     of_dataset = f"from raw.{table} where dataset = {quoted(dataset)}"
     if table not in BY_GENRE:

@@ -1,7 +1,7 @@
 """Documents about tracks, many tracks at a time: audio features and popularity.
 
-Belongs here: which tracks are still to be asked about (read from the raw tables), and of whom. Not here: where the
-tracks come from (listings.py).
+Belongs here: which tracks are still to be asked about (read from the raw tables), and which service is asked.
+Not here: where the tracks come from (listings.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ class AboutTracks:
     ) -> list[str]:
         """Ids of the tracks that the batches `listed_in` (None: all) listed and `asked_in` did not ask about.
 
-        That Spotify has nothing does not count as an answer where its endpoint was closed when it said so.
+        "Nothing" from Spotify does not count as an answer where its endpoint was closed at the time.
         """
         with self.batches.connect() as connection:
             found = connection.execute(

@@ -74,11 +74,11 @@ class Batches:
             self.state = load(connection, dataset)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """The warehouse. Whoever else works on it is waited for: they hold it for minutes at most."""
+        """The warehouse. Waits for another process that works on it: none holds it for more than minutes."""
         return files.connect(self.file, wait=self.options.max_wait)
 
     def ages(self) -> dict[str, list[float]]:
-        """Seconds since each request of the last window, whoever sent it, by source."""
+        """Seconds since each request of the last window, by source, whichever process sent it."""
         with self.connect() as connection:
             recent = connection.execute(
                 """
@@ -137,7 +137,7 @@ class Batches:
         )  # fmt: skip
 
     def keep(self, unit: Unit) -> None:
-        """Land this unit with the next batch, which is now where enough requests were made for it."""
+        """Land this unit with the next batch: at once if enough requests were made for it."""
         self._doubtful.append(unit)
         if self._unusable_in_a_row == 0:
             self.accept_doubtful()
@@ -145,12 +145,12 @@ class Batches:
                 self.flush()
 
     def accept_doubtful(self) -> None:
-        """Take the useless answers of late for what they say: these questions have no answer."""
+        """Accept the latest useless answers: these questions have no answer."""
         self._pending += self._doubtful
         self._doubtful = []
 
     def forget_doubtful(self) -> None:
-        """Ask again, in another run, what was answered uselessly of late."""
+        """Forget the latest useless answers, so that another run asks again."""
         self._doubtful, self._unusable_in_a_row = [], 0
 
     def flush(self) -> None:
@@ -202,7 +202,7 @@ class Batches:
             )
 
     def _with_landed(self, connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
-        """The rows, where those that stand for an artist's landed rows are replaced by copies of these."""
+        """The rows; a row that stands for an artist's landed rows is replaced by copies of them."""
         wanted = {row["artist_id"]: row["landed"] for row in rows if "landed" in row}
         if not wanted:
             return rows

@@ -73,7 +73,7 @@ class CrawlSuspended(CrawlError):
 def crawl(
     settings: Settings, warehouse_file: Path, options: CrawlOptions | None = None, *, progress: Progress = ignore
 ) -> CrawlReport:
-    """Land every document that `options` ask for and that has not been landed yet; make the dataset the active one.
+    """Land every document that `options` ask for and that is not landed yet; make the dataset the active one.
 
     A finished crawl makes no request, unless `options.refresh` asks for popularity (of every landed track) or for
     everything again; the new rows then stand beside the old ones.
@@ -141,7 +141,7 @@ class _Crawl:
         return report
 
     def remember(self, closed: EndpointClosed) -> None:
-        """Take the other way from now on, in later runs too, and say so."""
+        """Remember, for later runs too, that the endpoint is closed and what is asked instead, and say so."""
         for endpoint in (closed.endpoint, *_CLOSED_WITH.get(closed.endpoint, ())):
             self.state.closed[endpoint] = closed.message
             self.batches.keep(Unit([done("closed", endpoint, closed.message)]))

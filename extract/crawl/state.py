@@ -36,7 +36,7 @@ _ONE_ID = re.compile(r"(?:/artists/|[?&]ids=)([0-9A-Za-z]+)(?:/top-tracks.*|&.*)
 
 
 class Asked(NamedTuple):
-    """Where an artist's top tracks are: the first so many of the artist's rows in this batch."""
+    """Where an artist's top tracks are: the first `tracks` of the artist's rows in this batch."""
 
     batch_id: str
     tracks: int
@@ -57,7 +57,7 @@ class NotFound:
     message: str = ""
 
     def note(self, request: str, message: str = "") -> None:
-        """Take in that this request was answered with 404 or 410."""
+        """Record that this request was answered with 404 or 410."""
         self.in_a_row += 1
         self.message = message
         if found := _ONE_ID.search(request):
@@ -96,7 +96,7 @@ class State:
             self.listed: dict[str, int] = {}
 
     def note(self, row: Row, batch_id: str) -> None:
-        """Take in a row of raw.crawl."""
+        """Update the state by a row of raw.crawl."""
         self.rows += 1
         stage, item, detail = row["stage"], row["item"], row["detail"]
         for batches in (self.batches, self.popularity_batches):
@@ -124,7 +124,7 @@ class State:
 
 
 def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
-    """The state of a dataset's crawl, whatever became of the run that was last at it."""
+    """The state of a dataset's crawl, however its last run ended."""
     state = State()
     # The batch that began the round, and when it was landed: its requests and the later ones are this round's.
     begun: tuple[str | None, datetime] = None, datetime.min

@@ -25,7 +25,7 @@ _SHORT_LISTS = 0.006  # artists with fewer top tracks
 _GUESTS = 0.04  # artists who have a track of another artist, on which they are a guest, among their top tracks
 _FEATURING = 0.03  # tracks that credit a second artist
 _COVERS = 0.05  # tracks that bear the name of another track of their genre
-_FOREIGN_NAMES = 0.025  # artists who write in another script than their genre does
+_FOREIGN_NAMES = 0.025  # artists who write in another script than most of their genre
 # How alike two songs of an artist are (correlation of their normal scores): as in reality, a split that does not keep
 # an artist's songs together flatters the model.
 _ARTIST_LIKENESS = 0.25
@@ -40,7 +40,7 @@ _BASE62 = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQR
 
 
 class Documents(Mapping[str, T], Generic[T]):
-    """Documents by id, put together anew each time one is asked for: whoever changes one changes their own copy."""
+    """Documents by id, put together each time one is asked for, so that changing one changes nothing else."""
 
     def __init__(self, positions: Mapping[str, int], build: Callable[[int], T]) -> None:
         self._positions = positions
@@ -65,8 +65,8 @@ class Catalogue:
 
     `hits`: for each genre the ids of its artists in the order of the search; an artist may stand twice. `top_tracks`:
     up to ten track ids for each artist, the most popular first. `artists`, `tracks` and `audio_features`: documents by
-    id in the shapes of the Web API, each with `"synthetic": true`. Of some tracks the `popularity` is None or absent;
-    some tracks have no audio features (None).
+    id in the shapes of the Web API, each with `"synthetic": true`. Some tracks have no `popularity`, or one that is
+    None; some have no audio features (None).
     """
 
     seed: int
@@ -106,7 +106,7 @@ def build_catalogue(seed: int = 538, listings: int = 25_000, only: Sequence[str]
 
 
 def _ids(rng: np.random.Generator, number: int) -> list[str]:
-    """Ids as Spotify's: 22 digits to the base of 62."""
+    """Ids like Spotify's: 22 digits in base 62."""
     digits = rng.integers(0, 62, (number, 22))
     digits[:, 0] %= 8  # they are numbers of 128 bits
     ids: list[str] = _BASE62[digits].view("S22").ravel().astype(str).tolist()
@@ -118,7 +118,7 @@ def _dice(rng: np.random.Generator, number: int) -> NDArray[np.uint32]:
 
 
 def _reference(kind: str, key: str) -> Document:
-    """What every object of the Web API says of itself."""
+    """The fields that every object of the Web API has."""
     return {
         "external_urls": {"spotify": f"{_OPEN}/{kind}/{key}"},
         "href": f"{_API}/{kind}s/{key}",

@@ -16,7 +16,7 @@ class Fault:
 
     `service` (spotify, reccobeats or accounts; None: any) tells endpoints of one name apart.
 
-    `status`, `headers` and `body` replace the answer, `edit` changes its document, `delay` holds it back for so many
+    `status`, `headers` and `body` replace the answer, `edit` changes its document, `delay` holds it back for that many
     seconds, `cut` breaks it off half-way (the connection with it, or only the text), `revoke_tokens` makes every
     token unknown, and `grow` puts an artist at the head of a genre's search after the answer.
     """

@@ -28,9 +28,9 @@ _LONERS = 7  # artists of each genre who are found under no other, so that every
 class Genre:
     """One of the study's genres.
 
-    `listings`: its size in the study's download. The spread is the study's; which genre is how large is a guess, except
-    for the ten largest and five smallest, which the study names. `flavour`: of its titles and names. `sources`: the
-    profiles that are blended into it, with their weights.
+    `listings`: its size in the study's download. The distribution of sizes is the study's; the size of a given genre is
+    a guess, except for the ten largest and five smallest, which the study names. `flavour`: which words its titles and
+    names are made of. `sources`: the profiles that are blended into it, with their weights.
     """
 
     name: str
@@ -54,7 +54,7 @@ def read_genres() -> list[Genre]:
 
 
 def _hit_counts(genres: Sequence[Genre], listings: int) -> Integers:
-    """The number of hits of each genre: in proportion to the study's sizes, as far as fewest and most allow."""
+    """The number of hits of each genre: in proportion to the study's sizes, within the fewest and the most allowed."""
     sizes = np.array([genre.listings for genre in genres], dtype=float)
     least, wanted, most = _FEWEST_HITS * len(genres), listings / TOP_TRACKS, _MOST_HITS * len(genres)
     if not least <= wanted <= most:

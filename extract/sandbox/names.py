@@ -1,4 +1,4 @@
-"""Made-up titles and names, composed from words.json. No artist's name but an invented one is in it.
+"""Made-up titles and names, composed from words.json, which holds no real artist's name.
 
 Belongs here: how words become a title or a name. Not here: whose it is (catalogue.py).
 """
@@ -16,7 +16,7 @@ DICE = 8
 FOREIGN = ("cyrillic", "hebrew", "thai", "combining", "emoji")
 """Flavours that are no genre's: an artist of any genre may have one."""
 
-# In percent. Low, since in reality a title tells little of the genre.
+# In percent. Low, since in reality a title says little about the genre.
 _FLAVOURED_TITLES = 45
 _VERSIONS = 8
 

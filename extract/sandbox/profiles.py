@@ -162,7 +162,7 @@ def main(
 
 
 def to_json(genres: Mapping[str, Any]) -> str:
-    """The text of profiles.json: a line a genre."""
+    """The text of profiles.json: one line per genre."""
     about = "Aggregated figures of the Kaggle 114-genre track set, computed by extract/sandbox/profiles.py"
     lines = (
         f"{json.dumps(genre)}:{json.dumps(figure, separators=(',', ':'))}" for genre, figure in sorted(genres.items())

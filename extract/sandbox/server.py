@@ -4,8 +4,9 @@ Belongs here: addresses, tokens, tiers, the rate limit, and counts of what was a
 (answers.py), what can go wrong (faults.py), what the catalogue holds (catalogue.py), and anything by which the
 extractors could tell it from the real services.
 
-On one port: `/api/token` (accounts), `/v1/…` (Spotify's Web API), `/reccobeats/v1/…`, and for whoever runs the sandbox
-`/sandbox/counts` (GET) and `/sandbox/faults` (POST a fault as JSON, DELETE all). It listens on loopback only.
+On one port: `/api/token` (accounts), `/v1/…` (Spotify's Web API), `/reccobeats/v1/…`, and for the person who
+runs the sandbox `/sandbox/counts` (GET) and `/sandbox/faults` (POST a fault as JSON, DELETE all). It listens on
+loopback only.
 """
 
 import asyncio
@@ -94,7 +95,7 @@ class SandboxServer:
         self._granted: dict[str, list[float]] = {}  # client: arrivals that were let through
         self.faults.add(*faults)
 
-    # For whoever runs it
+    # For tests, and the person who runs it
 
     def settings(self, **changes: Any) -> Settings:
         """Settings for a crawl of this sandbox, with `changes`; the pace is not limited."""
@@ -165,7 +166,7 @@ class SandboxServer:
             return await self._set_faults(request)
 
         says = self.answers
-        # spotipy writes `tracks/?ids=`: both spellings must be known, for a redirect would be a request more.
+        # spotipy writes `tracks/?ids=`: both spellings must be known, since a redirect would be one more request.
         return Starlette(
             routes=[
                 route("/api/token", "accounts", "token", lambda _: ""),

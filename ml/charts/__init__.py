@@ -74,7 +74,7 @@ def _sum(column: str) -> Callable[[pd.DataFrame], int]:
 
 
 def _pooled(table: pd.DataFrame) -> int:
-    """The tracks behind histograms or quantiles: those of all genres together, in the best known feature."""
+    """The tracks behind histograms or quantiles: of all genres together, in the feature that is known of most."""
     return int(table[table["genre"] == ALL].groupby("feature")["tracks"].sum().max())
 
 
@@ -84,8 +84,8 @@ CHARTS = (
         section="The answer",
         name="The answer in figures",
         how_to_read="A longer bar is better. The thin line is the 95% interval: drawing the held-out artists anew "
-        "would move the figure within it. Where the genres are the study's, what it published stands beside: of its "
-        "own tracks, split by row, so that artists stood on both sides.",
+        "would move the figure within it. Where the genres are the study's, its published figures stand beside them: "
+        "they are for its own tracks, split by row, so that artists were on both sides.",
         rows=HELD_OUT + ", the same for every model measured here",
         query="""
             with shown as (select * from ml.model_runs where run_id = $run_id),
@@ -129,8 +129,8 @@ CHARTS = (
         key="cleaning",
         section="The data",
         name="Cleaning",
-        how_to_read="The first bar is every listing downloaded, the last what is left; between, what each rule took, "
-        "in the order in which they are applied.",
+        how_to_read="The first bar is every listing downloaded, the last what is left; between them is what each rule "
+        "took, in the order of the rules.",
         rows="n = {n:,} listings; each that is not clean stands in marts.rejected_listings with its reason",
         query="select step, rule, description, rows_removed, rows_after from marts.cleaning_audit order by step",
         draw=data.cleaning,
@@ -140,7 +140,7 @@ CHARTS = (
         key="tracks-per-genre",
         section="The data",
         name="Tracks per genre",
-        how_to_read="A bar a genre, the largest first, coloured by family: genres that sound alike on the mean. "
+        how_to_read="One bar per genre, the largest first, coloured by family: a group of genres that sound alike. "
         "A genre with few tracks is harder to learn.",
         rows=CLEAN,
         query="select genre, count(*) as tracks from marts.clean_tracks group by genre order by tracks desc, genre",
@@ -195,7 +195,7 @@ CHARTS = (
         section="The sound",
         name="Which features go together",
         how_to_read="Blue pairs rise together, orange pairs go opposite ways, pale pairs have little to do with each "
-        "other. Number without a unit, −1 to 1.",
+        "other. A number without a unit, −1 to 1.",
         rows="n = {n:,} clean tracks; fewer where one of the two is unknown",
         query="select feature, other_feature, tracks, correlation from marts.feature_correlation order by all",
         draw=data.correlation,
@@ -205,10 +205,10 @@ CHARTS = (
         key="map",
         section="The sound",
         name="Genre map",
-        how_to_read="Genres that lie close sound alike on the mean. Axes are in standard deviations, and each end says "
-        "what it sounds like. Choose a genre: lines lead to the five that are nearest over all features, "
+        how_to_read="Genres that lie close together sound alike on average. Axes are in standard deviations, and each "
+        "end says what it sounds like. Choose a genre: lines lead to the five that are nearest over all features, "
         "which the flat map cannot always show.",
-        rows="n = {n:,} clean tracks; means of eleven audio features a genre (key and time signature are left out), "
+        rows="n = {n:,} clean tracks; means of eleven audio features per genre (not key and time signature), "
         "principal components",
         query="select genre, feature, mean, tracks from marts.genre_summary order by genre, feature",
         prepare=genres.map_table,
@@ -236,9 +236,9 @@ CHARTS = (
         key="precision-recall",
         section="The model",
         name="Precision and recall",
-        how_to_read="A circle is a genre's precision (how many of those named so are), a diamond its recall (how many "
-        "are named so). Hover for the name. The study saw precision rise with a genre's tracks and recall not, on rows "
-        "that its model had been trained on; here no row was.",
+        how_to_read="A circle is a genre's precision (the share right of the tracks predicted as it), a diamond its "
+        "recall (the share of its own tracks predicted as it). Hover for the name. The study saw precision rise with a "
+        "genre's tracks, and recall not, on rows that its model had been trained on; here no row was.",
         rows=HELD_OUT,
         query="""
             select genre, n_tracks, support, precision, recall from ml.genre_scores
@@ -252,7 +252,7 @@ CHARTS = (
         section="The model",
         name="Confusion matrix",
         how_to_read="A row is a genre, a column what its tracks were taken for; the diagonal is right. Genres with "
-        "like confusions sit together, so a strong block is a family that the model cannot tell apart. Drag over a "
+        "similar confusions sit together, so a strong block is a family that the model cannot tell apart. Drag over a "
         "part to zoom in, double-click to see all again.",
         rows=HELD_OUT,
         query="""
@@ -269,7 +269,7 @@ CHARTS = (
         section="The model",
         name="Runner-up genres",
         how_to_read="Choose a genre. A band's width is the mean probability that the genre's held-out tracks were "
-        "given for the genre at its right; the twelve likeliest are named.",
+        "given for the genre on its right; the twelve most probable are named.",
         rows=HELD_OUT,
         query="""
             select genre, predicted_genre, probability, n_tracks from ml.runner_ups
@@ -286,7 +286,7 @@ CHARTS = (
         name="What the model listens to",
         how_to_read="How far top-1 falls when one feature is shuffled among the held-out tracks; the thin line is one "
         "standard deviation over the repeats. The study ranked features by how far each lowered the impurity of its "
-        "forest on training rows, which favours features of many values and needs no right answer.",
+        "forest on training rows, which favours features with many values, whether or not the guess is right.",
         rows=HELD_OUT,
         query="""
             select feature, importance, standard_deviation, repeats, n_tracks from ml.feature_importances
@@ -299,8 +299,8 @@ CHARTS = (
         key="calibration",
         section="The model",
         name="Can its probabilities be trusted?",
-        how_to_read="On the dotted line the model is right as often as it says. Below the line it is too sure, above "
-        "it too modest. The bars below count the tracks.",
+        how_to_read="On the dotted line the model is right as often as it says. Below the line it is overconfident, "
+        "above it underconfident. The bars below count the tracks.",
         rows=HELD_OUT,
         query="""
             select bin, lower_bound, upper_bound, tracks, mean_confidence, accuracy from ml.calibration
@@ -314,7 +314,7 @@ CHARTS = (
         section="Comparisons",
         name="Models compared",
         how_to_read="Higher is right more often, further left is cheaper. The thin line is the 95% interval. A model "
-        "whose file was not kept has no point at the right.",
+        "whose file was not kept has no point in the right panel.",
         rows=HELD_OUT + ", the same for every model",
         query="""
             select model, features, n_train, n_test, top_1, top_1_low, top_1_high, top_3, macro_f1, fit_seconds,
@@ -335,7 +335,7 @@ CHARTS = (
         section="Comparisons",
         name="Protocols side by side",
         how_to_read="A filled circle was measured here, with its 95% interval; an open diamond is what the study "
-        "published of its own tracks, shown only beside runs of the same genres. Protocols cannot be compared: "
+        "published for its own tracks, shown only beside runs of the same genres. Protocols cannot be compared: "
         "artist_grouped keeps an artist on one side, while the study's split by track, which lets a model recognise "
         "the artist, and study_2023_05 has ten genres only.",
         rows="n = {n:,} tracks tested in all, each counted once per run",

@@ -15,7 +15,7 @@ ROUND = [10.0**power for power in range(-4, 7)]
 
 
 def long_scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a run and figure (value, low, high) from a row a run; figures that nobody measured are left out."""
+    """One row per run and figure (value, low, high), from one row per run; figures not measured are left out."""
     columns = [name for name in runs.columns if name.removesuffix("_low").removesuffix("_high") not in SCORES]
     parts = [
         runs[columns].assign(figure=score, value=runs[score], low=runs[f"{score}_low"], high=runs[f"{score}_high"])
@@ -26,7 +26,7 @@ def long_scores(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def answer(table: pd.DataFrame) -> Drawing:
-    """Bars of three figures, a bar a contender. Columns: contender, figure, value, low, high (0 to 1)."""
+    """Bars of three figures, one bar per contender. Columns: contender, figure, value, low, high (0 to 1)."""
     shown = table[table["figure"].isin(["top_1", "top_3", "macro_f1"])]
     contenders = list(dict.fromkeys(shown["contender"]))
     colours = dict(zip(contenders, (BLUE, ORANGE, GREY, "#a07c00"), strict=False))
@@ -154,7 +154,7 @@ def _model_names(table: pd.DataFrame) -> list[str]:
 
 
 def protocols(table: pd.DataFrame) -> Drawing:
-    """A row a protocol and model: measured here with its interval, and as published by the study.
+    """One row per protocol and model: as measured here, with its interval, and as published by the study.
 
     Columns: protocol, folds, model, features, figure, value, low, high, n_test, published; value or published may be
     NULL, not both.

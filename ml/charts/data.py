@@ -84,10 +84,10 @@ def tracks_per_genre(counts: pd.DataFrame) -> Drawing:
 
 
 def distributions(bins: pd.DataFrame) -> Drawing:
-    """A panel a feature: all tracks, and the genre chosen, both as shares of their tracks so that any sizes compare.
+    """One panel per feature: all tracks and the genre chosen, each as shares of its tracks, whatever their number.
 
     Columns: genre, feature, bin, lower_bound, upper_bound, tracks. The bins of a feature are equally wide; one without
-    tracks may be left out. A discrete feature has a bin a value, whose two bounds are that value.
+    tracks may be left out. A discrete feature has one bin per value, whose two bounds are that value.
     """
     totals = bins.groupby(["genre", "feature"])["tracks"].transform("sum")
     shares = bins.assign(share=bins["tracks"] / totals)
@@ -205,7 +205,7 @@ def quantiles(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def boxes(table: pd.DataFrame) -> Drawing:
-    """For the feature chosen a box a genre, the highest median first. Takes the table of `quantiles`."""
+    """One box per genre for the feature chosen, the highest median first. Takes the table of `quantiles`."""
     features = [name for name in FEATURES if name in set(table["feature"]) and name not in DISCRETE_FEATURES]
     if table["genre"].eq(ALL).all():
         raise NothingToDraw("Box plots take one genre or more.")

@@ -31,7 +31,7 @@ NEIGHBOURS = 5
 
 
 def standardised_means(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row a genre, a column a feature: how many standard deviations of the genres' means a genre lies off their mean.
+    """One row per genre, one column per feature: the genre's mean as a z-score among the means of all genres.
 
     `summary` has the columns genre, feature and mean. A feature that is unknown in a genre counts as average.
     """
@@ -102,7 +102,7 @@ def map_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def genre_map(table: pd.DataFrame) -> Drawing:
-    """A point a genre in its family's look; for the genre chosen, lines to its nearest. Takes `map_table`."""
+    """One point per genre in its family's colour; for the genre chosen, lines to the nearest. Takes `map_table`."""
     figure = go.Figure()
     symbols = dict(zip(FAMILY_COLOURS, SYMBOLS, strict=True))
     for family in sorted(set(table["family"])):
@@ -196,7 +196,7 @@ def _chosen(
 
 
 def _names_with_room(table: pd.DataFrame, width: int = 860, height: int = 560) -> pd.DataFrame:
-    """The genres, those of most tracks first, whose names fit beside their points without touching one another's."""
+    """The genres whose names fit beside their points without touching another name; those with most tracks go first."""
     spread = [max(table[name].max() - table[name].min(), 1e-9) for name in ("first", "second")]
     taken: list[tuple[float, float, float]] = []
     fits = []

@@ -51,7 +51,8 @@ def _held_out(scores: pd.DataFrame) -> pd.DataFrame:
     shown = scores[scores["support"] > 0]
     if shown.empty:
         raise NothingToDraw(
-            "None of these genres has a held-out track, so nothing can be said of them. It takes more artists a genre."
+            "None of these genres has a held-out track, so nothing can be said about them. It takes more artists per "
+            "genre."
         )
     return shown
 
@@ -65,7 +66,7 @@ def _unheard(scores: pd.DataFrame) -> str:
 
 
 def precision_recall(scores: pd.DataFrame) -> Drawing:
-    """Two points a genre over its number of clean tracks. Columns: genre, n_tracks, support, precision, recall."""
+    """Two points per genre over its number of clean tracks. Columns: genre, n_tracks, support, precision, recall."""
     shown = _held_out(scores)
     figure = go.Figure()
     for measure, colour, symbol in (("precision", BLUE, "circle"), ("recall", ORANGE, "diamond")):
@@ -122,7 +123,7 @@ def confusion_table(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusions(table: pd.DataFrame) -> Drawing:
-    """A heat map, genre by predicted genre, in an order that puts genres with like confusions side by side.
+    """A heat map, genre by predicted genre, in an order that puts genres with similar confusions side by side.
 
     Columns: genre, predicted_genre, tracks, share (of the genre's held-out tracks, 0 to 1).
     """
@@ -158,7 +159,7 @@ def confusions(table: pd.DataFrame) -> Drawing:
 
 
 def _alike_first(shares: np.ndarray) -> list[int]:
-    """Places in an order that puts like rows and columns together: average linkage of cosine distances."""
+    """Places in an order that puts similar rows and columns together: average linkage of cosine distances."""
     if len(shares) < 3:
         return list(range(len(shares)))
     profiles = shares + shares.T + np.eye(len(shares)) * 1e-6
@@ -216,7 +217,7 @@ def _bands(genre: str, part: pd.DataFrame) -> dict[str, Any]:
     own, others = (part["predicted_genre"] == genre).to_numpy(), (part["others"] > 0).to_numpy()
     labels = [f"{name} {value:.1%}" for name, value in zip(part["predicted_genre"], part["probability"], strict=True)]
     colours = [BLUE if mine else GREY if rest else ORANGE for mine, rest in zip(own, others, strict=True)]
-    # Plotly orders bands by its own lights and would cross the widest with another, so the genre's own bar is two that
+    # Plotly would order the bands itself and cross the widest with another, so the genre's own bar is two bars that
     # touch, one for the bands with a name and one for the rest, and every bar has its place.
     heights = values / max(values.sum(), 1e-9) * (1 - BAND_GAP * (len(values) - 1))
     middles = np.cumsum(heights + BAND_GAP) - BAND_GAP - heights / 2
@@ -224,7 +225,7 @@ def _bands(genre: str, part: pd.DataFrame) -> dict[str, Any]:
     named = heights[~others].sum()
     sources = [top + named / 2, *(top + named + heights[others] / 2)]
     return {
-        "title": _where_belief_goes(genre, part),
+        "title": _where_probability_goes(genre, part),
         "data": {
             0: {
                 "node": {
@@ -246,12 +247,12 @@ def _bands(genre: str, part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _where_belief_goes(genre: str, part: pd.DataFrame) -> str:
+def _where_probability_goes(genre: str, part: pd.DataFrame) -> str:
     own = part["predicted_genre"] == genre
     named = part[~own & (part["others"] == 0)]
-    title = f"{genre} tracks: little of the belief is on {genre}"
+    title = f"{genre} tracks: little of the probability is on {genre}"
     if own.any():
-        title = f"{genre} tracks: {part.loc[own, 'probability'].sum():.0%} of the belief is on {genre}"
+        title = f"{genre} tracks: {part.loc[own, 'probability'].sum():.0%} of the probability is on {genre}"
     if len(named):
         title += f", {named['probability'].iloc[0]:.0%} on {named['predicted_genre'].iloc[0]}"
     return title
@@ -285,7 +286,7 @@ def importances(table: pd.DataFrame) -> Drawing:
 
 
 def calibration(bins: pd.DataFrame) -> Drawing:
-    """How often the first guess is right, by how sure the model was; below, how often it was so sure.
+    """How often the first guess is right, by its probability; below, how many tracks each bin of probability has.
 
     Columns: lower_bound, upper_bound, tracks, mean_confidence, accuracy; bins without tracks are left out.
     """
@@ -330,5 +331,7 @@ def calibration(bins: pd.DataFrame) -> Drawing:
     weights = shown["tracks"] / shown["tracks"].sum()
     signed = float((weights * (shown["mean_confidence"] - shown["accuracy"])).sum())
     off = float((weights * (shown["mean_confidence"] - shown["accuracy"]).abs()).sum())
-    way = "too sure" if signed > 0.005 else "too modest" if signed < -0.005 else "neither too sure nor too modest"
+    way = "neither over- nor underconfident"
+    if abs(signed) > 0.005:
+        way = "overconfident" if signed > 0 else "underconfident"
     return Drawing(f"The model's probabilities are off by {off * 100:.1f} points, and on the whole {way}", figure)

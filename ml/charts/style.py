@@ -161,7 +161,7 @@ def bars_by_genre(
 
 
 def genre_rows(genres: list[str]) -> dict[str, Any]:
-    """The layout of a chart with a row a genre, the first on top: tall enough for every name, the axis above."""
+    """The layout of a chart with one row per genre, the first on top: tall enough for every name, the axis above."""
     return {
         "height": 80 + 19 * max(len(genres), 3),
         "xaxis": {"side": "top"},

@@ -1,1 +1,1 @@
-"""The assets, a module a layer: extract, warehouse, model, report."""
+"""The assets, one module per layer: extract, warehouse, model, report."""

@@ -40,7 +40,7 @@ class ExtractConfig(dg.Config):
         description="The most requests in any 30 s; by default 150 for Spotify, no limit for the sandbox.",
     )
     request_budget: int | None = Field(
-        default=_DEFAULTS.request_budget, description="Stop in good order after so many requests, retries included."
+        default=_DEFAULTS.request_budget, description="Stop in good order after this many requests, retries included."
     )
     max_wait: float = Field(
         default=_DEFAULTS.max_wait, description="Seconds; a longer wait than this ends the crawl in good order."

@@ -37,7 +37,7 @@ class TrainConfig(dg.Config):
         description="Which models those compare: knn, logistic, study_forest, lightgbm (2023_05), prior. Empty: all, "
         "which takes minutes.",
     )
-    refit: bool = Field(default=False, description="Fit anew what is recorded already with the same data and settings.")
+    refit: bool = Field(default=False, description="Fit again what is recorded with the same data and settings.")
 
 
 def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:

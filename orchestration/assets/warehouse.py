@@ -25,7 +25,7 @@ class Translator(DagsterDbtTranslator):
         return "extract" if dbt_resource_props["resource_type"] == "source" else dbt_resource_props["fqn"][1]
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:  # noqa: ARG002
-        """Built anew when what it is made from was."""
+        """Built again when its inputs were."""
         return dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
 
     def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
@@ -56,7 +56,7 @@ def dbt_models(
             events.append(event)
     except DagsterDbtCliRuntimeError as error:
         failure = error
-    # Only now, though so nobody sees a model become green before: while dbt holds the database nobody else can look.
+    # Only now, although models then turn green late: while dbt holds the database, nobody else can read it.
     if events:
         with warehouse.connect(read_only=True) as connection:
             tables = {

@@ -120,7 +120,7 @@ def measure(*arguments: object) -> dict[str, Any]:
 
 
 def run(folder: Path, datasets: list[str], folds: list[int], titles: bool, metric: str, cores: int) -> None:
-    """Print a Markdown table: a row a fold, and the mean."""
+    """Print a Markdown table: one row per fold, and the mean."""
     for file in sorted(folder.glob("*.parquet")):
         if datasets and file.stem not in datasets:
             continue

@@ -39,7 +39,7 @@ def build(listings: int) -> tuple[Usage, float, int]:
 
 
 def main() -> None:
-    """Print a row a size."""
+    """Print one row per size."""
     table = Table(
         "listings", "seconds", "of them in nodes", "rows x", "seconds in nodes x", "peak memory", "file",
         title=f"dbt build from raw JSON with all data tests; memory_limit {MEMORY_LIMIT}, two threads",

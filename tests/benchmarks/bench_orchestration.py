@@ -60,7 +60,7 @@ def measure() -> Measured:
 
 
 def main() -> None:
-    """Print a row a stage."""
+    """Print one row per stage."""
     runs = [measure() for _ in range(RUNS)]
     table = Table("", "seconds", "runs", title="dagster dev, and `everything` on the embedded default (synthetic)")
 

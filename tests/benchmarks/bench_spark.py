@@ -114,7 +114,7 @@ def measure(listings: int, folder: Path) -> Measured:
 
 
 def main() -> None:
-    """Print a row a size, and what each table shuffled at the largest."""
+    """Print one row per size, and what each table shuffled at the largest."""
     console = Console(width=130)
     table = Table(
         "listings", "raw as Parquet", "DuckDB s", "DuckDB peak", "Spark s", "Spark peak", "shuffled", "marts equal",

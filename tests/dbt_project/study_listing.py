@@ -146,7 +146,7 @@ _AUDIO_FEATURES_DOCUMENT = f"""to_json({{
 def make_listing(connection: duckdb.DuckDBPyConnection, listings: int) -> Counts:
     """Make the temporary views listing and study_tracks; returns the counts that they are made to have.
 
-    `listing` has a row a listing, in download order: listing_id and `STUDY_COLUMNS`; study_tracks has a row a track id.
+    `listing` has one row per listing, in download order (listing_id, `STUDY_COLUMNS`); study_tracks one per track id.
     132 genres; zero rows, exact repeats, repeats of (id, name); popularity missing in three of four; names that are
     missing, not Latin, or equal under other ids.
     """

@@ -78,7 +78,7 @@ def test_confusions_count_tracks_of_the_true_genre() -> None:
     assert found.to_dict("split")["data"] == [["a", "a", 1], ["a", "b", 1], ["b", "a", 1], ["c", "c", 1]]
 
 
-def test_surprises_are_the_surest_first() -> None:
+def test_surprises_begin_with_the_most_confident() -> None:
     """Guards against guesses that are unsure, and right ones among the wrong."""
     found = surprises(GENRES, PROBABILITIES, CLASSES, count=1)
     assert found[["row", "kind", "rank", "genre", "predicted_genre", "probability"]].to_numpy().tolist() == [

@@ -103,7 +103,7 @@ def test_the_answer_has_intervals_and_stands_beside_majority_and_study(
         "study_forest (this model)",
         "always the commonest genres",
     ], "the study's published figures are of other genres, and its protocol holds out other tracks"
-    assert "Apart from these" in page
+    assert "so it stands apart" in page
     assert "Under study_2023_04, knn has" in page
 
 
@@ -196,7 +196,7 @@ def test_a_genre_without_held_out_tracks_is_named_and_not_drawn_as_zero(
     trained.execute("update ml.genre_scores set support = 0")
     result = build_report(trained, tmp_path)
     assert "f1" not in result.charts
-    assert any("more artists a genre" in sentence for sentence in result.missing)
+    assert any("more artists per genre" in sentence for sentence in result.missing)
 
 
 def test_chosen_genres_keep_the_charts_to_them(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

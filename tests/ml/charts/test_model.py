@@ -105,7 +105,7 @@ def test_a_sankey_has_twelve_genres_and_one_band_for_the_rest() -> None:
     ]
     assert list(band.link.source) == [13] * 12 + [14]
     assert list(band.node.color) == [BLUE, *[ORANGE] * 11, GREY, BLUE, BLUE]
-    assert drawing.title == "genre 00 tracks: 30% of the belief is on genre 00, 20% on genre 01"
+    assert drawing.title == "genre 00 tracks: 30% of the probability is on genre 00, 20% on genre 01"
 
 
 def test_the_bars_of_a_sankey_stand_in_order_and_do_not_meet() -> None:
@@ -134,7 +134,7 @@ def test_every_genre_can_be_chosen_and_the_largest_is_first() -> None:
     assert list(drawing.choices) == ["B", "A"]
     (band,) = drawing.chosen("A").data
     assert list(band.link.value) == [0.6, 0.4]
-    assert drawing.choices["A"]["title"] == "A tracks: 60% of the belief is on A, 40% on B"
+    assert drawing.choices["A"]["title"] == "A tracks: 60% of the probability is on A, 40% on B"
 
 
 def test_importances_are_points_of_top_1_with_their_deviation() -> None:
@@ -165,4 +165,4 @@ def test_the_calibration_curve_sets_accuracy_against_confidence() -> None:
     assert (list(ideal.x), list(ideal.y)) == ([0, 1], [0, 1])
     assert (list(curve.x), list(curve.y)) == ([0.3, 0.8], [0.2, 0.6])
     assert (list(counts.x), list(counts.y), list(counts.width)) == ([0.25, 0.7], [30, 10], [0.5, 0.4])
-    assert drawing.title == "The model's probabilities are off by 12.5 points, and on the whole too sure"
+    assert drawing.title == "The model's probabilities are off by 12.5 points, and on the whole overconfident"
