@@ -101,7 +101,7 @@ def test_folds_hold_a_fifth_of_each_genre_out(tracks: Tracks) -> None:
 
 def test_too_many_folds_are_told(tracks: Tracks) -> None:
     """Guards against scikit-learn's message about splits and members."""
-    with pytest.raises(ModelError, match="61 folds by artist.*at most one an artist \\(60\\)"):
+    with pytest.raises(ModelError, match="61 folds by artist.*at most one per artist \\(60\\)"):
         folds_by_artist(tracks, folds=61)
     with pytest.raises(ModelError, match="1 folds by artist: there must be 2 or more"):
         folds_by_artist(tracks, folds=1)
