@@ -7,8 +7,8 @@ Dagster, dbt and scikit-learn take seconds to import, so each command imports wh
 import io
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, redirect_stdout
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,12 +18,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestration.failures import is_suspended, told_as
+from orchestration.readings import FileReading
 from orchestration.screens import (
     SONGS_SHOWN,
     STAGES,
     console,
     errors,
+    print_problems,
     print_publication,
+    print_reading,
     print_runs,
     print_summary,
     screen_progress,
@@ -31,6 +34,7 @@ from orchestration.screens import (
 from warehouse import files, raw
 
 if TYPE_CHECKING:
+    from extract.song_files import ReadingOptions
     from ml.scoring import Tally
     from warehouse.exports import Export
 
@@ -88,7 +92,21 @@ BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
 ]
 MappingOption = Annotated[
-    list[str] | None, typer.Option("--map", help="our_field=column, for a layout we do not know; repeat it.")
+    list[str] | None, typer.Option("--map", help="our_field=column, for a column we do not know; repeat it.")
+]
+UnitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unit",
+        help="field=unit, where a column's values do not tell: duration=s (or ms, min, clock), energy=percent (or "
+        "share); of artist_name and genre, what separates several in a cell. Repeat it.",
+    ),
+]
+AllGenres = Annotated[
+    bool, typer.Option("--all-genres", help="Each genre of a cell makes a listing, not the first alone.")
+]
+MergeGenres = Annotated[
+    bool, typer.Option("--merge-genres", help="Genres that differ in case, spaces and marks alone are one.")
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
 ModelName = Annotated[
@@ -109,12 +127,13 @@ def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **se
     return found | {"source": source, "genres": limits}
 
 
-def _mapping(options: list[str] | None) -> dict[str, str]:
-    """What --map says: our field -> the dump's column."""
-    pairs = [item.partition("=") for item in options or []]
-    if bad := [field for field, equals, column in pairs if not (field and equals and column)]:
-        raise typer.BadParameter(f"--map takes field=column, such as genre=style; got {bad[0]!r}")
-    return {field: column for field, _, column in pairs}
+def _reading(
+    mapping: list[str] | None, units: list[str] | None, *, all_genres: bool = False, merge_genres: bool = False
+) -> "ReadingOptions":
+    """What --map and the options beside it say of a file."""
+    from extract.song_files import ReadingOptions
+
+    return ReadingOptions.of_texts(mapping, units, all_genres=all_genres, merge_genres=merge_genres)
 
 
 @app.command()
@@ -127,6 +146,10 @@ def run(
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
     max_wait: MaxWait = None,
+    mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
     model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
@@ -137,7 +160,7 @@ def run(
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
-        )  # fmt: skip
+        ) | asdict(_reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres))  # fmt: skip
         if source == "auto":
             _say_which()
     with _plain_errors(), console.status("Starting Dagster and dbt …"):
@@ -172,11 +195,19 @@ def run(
     }
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
+        _print_how_it_was_read(result)
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
         print_summary(
             summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )
+
+
+def _print_how_it_was_read(result: Any) -> None:
+    """The table of the file that a run has landed; nothing where it landed none."""
+    for event in result.asset_materializations_for_node("raw_documents")[:1]:
+        if "reading" in event.metadata:
+            print_reading(FileReading.of_json(event.metadata["reading"].value))
 
 
 def _say_which() -> None:
@@ -267,28 +298,30 @@ def import_command(
     file: Annotated[Path, typer.Argument(help="CSV (also .gz), Parquet or JSON lines.")],
     name: Annotated[str | None, typer.Option(help="The dataset's name; the file's name by default.")] = None,
     mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how the file is read, and land nothing.")] = False,
 ) -> None:
     """Land a dump as raw documents and make it the active dataset."""
-    from extract.dumps import import_dump
+    from extract.dumps import import_dump, look_at_dump
 
     with _plain_errors(), screen_progress() as progress:
-        report = import_dump(
-            file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress
-        )  # fmt: skip
+        options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
+        if dry_run:
+            report = look_at_dump(file, name=name, options=options)
+        else:
+            report = import_dump(file, files.warehouse_path(), name=name, options=options, progress=progress)
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    name = escape(report.dataset)
-    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
-    _print_warnings(report.warnings)
+    end = f"would land {report.listings:,} listings; nothing was landed." if dry_run else (
+        f"{verb}. It is the active one now."
+    )  # fmt: skip
+    console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
+    print_reading(FileReading.of(report.file))
     if report.problem_rows:
-        console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
-        for problem in report.problems:
-            console.print(f"  {problem}", highlight=False, markup=False)
-
-
-def _print_warnings(warnings: Sequence[str]) -> None:
-    """What the person whose file it is should look at."""
-    for warning in warnings:
-        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+        then = "would be landed and rejected" if dry_run else "are landed and will be rejected"
+        console.print(f"{report.problem_rows:,} rows cannot be used; they {then}. The first:")
+        print_problems(report.problems)
 
 
 @app.command()
@@ -299,17 +332,19 @@ def clean(
         Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
     ] = None,
     mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
 ) -> None:
     """Clean a dump into a file, by the same rules, without touching the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
     with _plain_errors(), screen_progress() as progress:
-        report = clean_dump(
-            file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
-        )
-    _print_warnings(report.warnings)
-    title = f"{escape(str(output))} ({report.layout} layout)"
+        options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
+        report = clean_dump(file, output, cleaning_models(), rejected=rejected, options=options, progress=progress)
+    print_reading(FileReading.of(report.file))
+    title = f"{escape(str(output))} ({escape(report.file.layout_name)} layout)"
     table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
         table.add_row(rule, f"{taken:,}", f"{after:,}")
@@ -409,6 +444,7 @@ def predict(
         Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
     ] = "local",
     mapping: MappingOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
     from ml.predictions import published_model_path
@@ -416,9 +452,9 @@ def predict(
     if out and output:
         raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
     output = out or output
-    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping):
+    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping or unit):
         raise typer.BadParameter(
-            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, and no --map."
+            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, no --map or --unit."
         )
     with _plain_errors():
         if output and output != "-" and engine == "local":
@@ -434,7 +470,7 @@ def predict(
             with console.status("Spark checks and scores the songs …"):
                 tally: Tally = score_songs(spark, model, file, output)
         else:
-            tally = _predict_here(model, file, output, file_format, _mapping(mapping))
+            tally = _predict_here(model, file, output, file_format, _reading(mapping, unit))
     if output and output != "-":
         console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
     if tally.problem_rows:
@@ -444,12 +480,11 @@ def predict(
             highlight=False,
             soft_wrap=True,
         )
-        for problem in tally.problems:
-            errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+        print_problems(tally.problems, errors)
 
 
 def _predict_here(
-    model: Path, file: str, output: str | None, file_format: str | None, mapping: dict[str, str]
+    model: Path, file: str, output: str | None, file_format: str | None, options: "ReadingOptions"
 ) -> "Tally":
     """Score the songs in this process, into a file, onto standard output, or the first of them onto the screen."""
     from extract.song_files import contained, standard_input
@@ -466,7 +501,7 @@ def _predict_here(
         )  # fmt: skip
         progress = stack.enter_context(screen_progress())
         batch = BATCH if output else SONGS_SHOWN
-        found = stack.enter_context(scored_file(fitted, source, mapping=mapping, batch=batch, progress=progress))
+        found = stack.enter_context(scored_file(fitted, source, options=options, batch=batch, progress=progress))
         shown = []
         if output is None:
             songs = found.scoring.__iter__()
@@ -478,7 +513,7 @@ def _predict_here(
             write_songs(found.scoring, sys.stdout.buffer, written_as=files.OutputFormat(kind))
         else:
             write_songs(found.scoring, Path(output))
-    _print_warnings(found.warnings)
+    print_reading(FileReading.of(found.file), errors)
     if output is None:
         _print_songs(shown[0].to_pylist() if shown else [], fitted.run_id, is_synthetic=fitted.is_synthetic)
         if len(shown) > 1:

@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from orchestration.readings import FileReading
+
 if TYPE_CHECKING:
     from ml.summary import Summary
     from ml.training import Run
@@ -31,6 +33,7 @@ console = Console()
 errors = Console(stderr=True)
 
 SONGS_SHOWN = 20
+COLUMNS_SHOWN = 20
 STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
@@ -103,6 +106,34 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
     table.add_row("database", str(database))
     table.add_row("report", str(report))
     console.print(table)
+
+
+def print_reading(reading: FileReading, console: Console = console) -> None:
+    """What became of each column of a file, in one short table, and what else is to be known of the file."""
+    told = [row for row in reading.columns if row[2] or row[0].lower() != row[1]]
+    table = Table("column", "is", "and was", box=None, pad_edge=False)
+    for column, field, done in told:
+        table.add_row(escape(column[:60]) or "[dim]none[/]", field, escape(done) or "[dim]read as it stands[/]")
+    if told:
+        console.print(table)
+    if others := len(reading.columns) - len(told):
+        console.print(f"{others} columns have our names and were read as they stand.", highlight=False)
+    if reading.unknown:
+        console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
+    if reading.unused:
+        shown = ", ".join(escape(column[:60]) for column in reading.unused[:COLUMNS_SHOWN])
+        more = f" and {len(reading.unused) - COLUMNS_SHOWN:,} more" if len(reading.unused) > COLUMNS_SHOWN else ""
+        console.print(f"Columns not used: {shown}{more}.", highlight=False, soft_wrap=True)
+    for note in reading.notes:
+        console.print(escape(note), highlight=False, soft_wrap=True)
+    for warning in reading.warnings:
+        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+
+
+def print_problems(problems: Sequence[str], console: Console = console) -> None:
+    """Rows that cannot be used."""
+    for problem in problems:
+        console.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_publication(publication: "Publication", path: Path) -> None:

@@ -5,12 +5,12 @@ and scoring (ml/scoring.py).
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.song_files import PREDICT, TABLE, Container, contained, read
+from extract.song_files import PREDICT, Container, ReadingOptions, SongFile, contained, read
 from ml.model_file import Model
 from ml.predictions import BATCH
 from ml.scoring import Scoring, Songs, connect, score_songs
@@ -19,10 +19,10 @@ from warehouse.progress import Progress, ignore
 
 @dataclass(frozen=True)
 class FileScoring:
-    """The songs of a file being scored, and sentences on the file as a whole."""
+    """The songs of a file being scored, and the file as it was read."""
 
     scoring: Scoring
-    warnings: tuple[str, ...]
+    file: SongFile
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def scored_file(
     model: Model,
     file: Path | Container,
     *,
-    mapping: Mapping[str, str] | None = None,
+    options: ReadingOptions | None = None,
     batch: int = BATCH,
     progress: Progress = ignore,
 ) -> Iterator[FileScoring]:
@@ -40,6 +40,7 @@ def scored_file(
     """
     container = contained(file) if isinstance(file, Path) else file
     with tempfile.TemporaryDirectory(prefix="song-genres-") as spill, connect(Path(spill)) as connection:
-        found = read(connection, container, PREDICT, mapping)
-        songs = Songs(found.name, TABLE, found.types, found.fields, reason="__reason")
-        yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found.warnings)
+        found = read(connection, container, PREDICT, options)
+        texts = {name: found.value(name) for name in found.columns}
+        songs = Songs(found.name, found.source, found.types, found.columns, texts, reason="__reason")
+        yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found)
