@@ -5,7 +5,6 @@ the file (song_files), and any judgement of a row. What cannot be used is landed
 rejects it by name.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,17 @@ from pathlib import Path
 
 import duckdb
 
-from extract.song_files import FIELDS, IMPORT, TABLE, SongFile, SongFileError, contained, read, require_usable
+from extract.song_files import (
+    FIELDS,
+    IMPORT,
+    TABLE,
+    Container,
+    SongFile,
+    SongFileError,
+    contained,
+    read,
+    require_usable,
+)
 from warehouse import files, raw
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import for_shell, identifier, quoted
@@ -67,7 +76,7 @@ def import_dump(
     name = name or container.dataset
     if name in RESERVED_NAMES:
         raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
-    digest = _digest(path, mapping)
+    digest = _digest(container, mapping)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
@@ -94,10 +103,9 @@ def import_dump(
     )  # fmt: skip
 
 
-def _digest(path: Path, mapping: Mapping[str, str]) -> str:
-    """SHA-256 of the file's content and, where there is one, of the mapping: another mapping gives other documents."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def _digest(file: Container, mapping: Mapping[str, str]) -> str:
+    """SHA-256 of the content and, where there is one, of the mapping: another mapping gives other documents."""
+    digest = file.digest()
     if mapping:
         digest.update(json.dumps(mapping, sort_keys=True).encode())
     return digest.hexdigest()

@@ -6,7 +6,8 @@ Belongs here: names of columns, and what a layout says of its values. Not here: 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from extract.song_files.containers import Container, SongFileError
+from extract.song_files.containers import Container
+from extract.song_files.errors import SongFileError
 from warehouse.files import for_shell
 from warehouse.values import NEVER_ABSENT
 

@@ -3,25 +3,21 @@
 Belongs here: the way from a file to the table, for whatever purpose. Not here: what is made of the table.
 """
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
 
-from extract.song_files.containers import Container, SongFileError
-from extract.song_files.csv_rows import stage_csv
-from extract.song_files.json_rows import stage_json_lines
+from extract.song_files.containers import Container
+from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import OPTIONAL, Layout, Purpose, recognise
-from extract.song_files.parquet_rows import stage_parquet
 from extract.song_files.rows import TABLE, count
+from extract.song_files.staging import stage
 from warehouse.features import feature_ranges
 from warehouse.files import identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
-STAGES = {"csv": stage_csv, "parquet": stage_parquet, "json": stage_json_lines}
 
 
 @dataclass(frozen=True)
@@ -63,27 +59,12 @@ def read(
     `mapping` gives our field -> the file's column, for layouts that are not known. Raises `SongFileError`: the file
     cannot be read in its format, lacks what the purpose needs, or has no rows.
     """
-    try:
-        types = STAGES[file.file_format](connection, file)
-    except (duckdb.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        if isinstance(error, duckdb.Error) and "No space left on device" in str(error):
-            raise
-        raise SongFileError(
-            f"{file.name} cannot be read as {file.file_format}; it may be damaged or cut short: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+    types, notes = stage(connection, file)
     layout, fields = recognise(file, list(types), mapping or {}, purpose)
     rows = count(connection, f"select count(*) from {TABLE}")
     if rows == 0:
         raise SongFileError(f"{file.name} has a header but no rows. Nothing was written.")
-    return SongFile(file, types, layout, fields, rows, _warnings(connection, file, rows))
-
-
-def _warnings(connection: duckdb.DuckDBPyConnection, file: Container, rows: int) -> tuple[str, ...]:
-    is_broken = count(connection, f"select count(*) from {TABLE} where __row = {rows} and __reason is not null")
-    if is_broken and not file.count_lines()[1]:
-        return (f"{file.name} is cut off in its last line (row {rows:,}). Is the download whole?",)
-    return ()
+    return SongFile(file, types, layout, fields, rows, notes)
 
 
 def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:
