@@ -5,7 +5,6 @@ the file (song_files), and any judgement of a row. What cannot be used is landed
 rejects it by name.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,16 @@ from pathlib import Path
 
 import duckdb
 
-from extract.song_files import IMPORT, ReadingOptions, SongFile, SongFileError, contained, read, require_usable
+from extract.song_files import (
+    IMPORT,
+    Container,
+    ReadingOptions,
+    SongFile,
+    SongFileError,
+    contained,
+    read,
+    require_usable,
+)
 from warehouse import files, raw
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import for_shell, identifier, quoted
@@ -83,7 +91,7 @@ def import_dump(
         if not options and known and known.reading:
             options = ReadingOptions.of_json(known.reading)
         options = options or ReadingOptions()
-        digest = _digest(path, options)
+        digest = _digest(container, options)
         if known and known.content_sha256 != digest:
             other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
             raise SongFileError(
@@ -121,10 +129,9 @@ def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions
     )  # fmt: skip
 
 
-def _digest(path: Path, options: ReadingOptions) -> str:
-    """SHA-256 of the file's content and, where there are any, of the options: others give other documents."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def _digest(file: Container, options: ReadingOptions) -> str:
+    """SHA-256 of the content and, where there are any, of the options: others give other documents."""
+    digest = file.digest()
     if options:
         digest.update(options.as_json().encode())
     return digest.hexdigest()

@@ -1,13 +1,16 @@
-"""The rows of JSON lines: one object per line; a line that is none is kept as its text.
+"""The rows of JSON: its objects, their nested values as JSON text; a line that is no object is kept as its text.
 
-Belongs here: JSON alone. Not here: what the keys mean (layouts.py).
+Belongs here: what is made of the objects. Not here: where each of them begins and ends (json_values.py), and what the
+keys mean (layouts.py).
 """
 
 import json
 
 import duckdb
 
-from extract.song_files.containers import Container, SongFileError
+from extract.song_files.errors import SongFileError
+from extract.song_files.json_values import json_records
+from extract.song_files.parts import Part
 from extract.song_files.rows import TABLE, check_columns, count, fill
 from warehouse.files import identifier, quoted
 
@@ -15,14 +18,9 @@ TYPES = {"UBIGINT": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN":
 """What a column of DuckDB's kind of JSON is given back as; anything else is text, dates among it."""
 
 
-def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> dict[str, str]:
+def stage_json(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, str]:
     """Make `TABLE` of the objects, their values with the digits of the file; returns the keys and their types."""
-    lines = ((number, line.strip()) for number, line in enumerate(file.lines(), start=1) if not line.isspace())
-    fill(
-        connection, "json_lines", [],
-        ((row, line, f"line {number} is not a JSON object that names each key once")
-         for row, (number, line) in enumerate(lines, start=1)),
-    )  # fmt: skip
+    fill(connection, "json_lines", [], json_records(part))
     connection.execute(
         """
         create or replace temp view json_objects as
@@ -37,10 +35,10 @@ def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> 
     ).fetchall()
     kinds: dict[str, object] = json.loads(structure) if structure else {}
     columns = sorted(kinds)
-    check_columns(file.name, columns)
+    check_columns(part.name, columns)
     if not columns:
         raise SongFileError(
-            f'{file.name}: no line is a JSON object. Give one object per line, such as {{"track_id": "…"}}.'
+            f'{part.name}: no line is a JSON object. Give one object per song, such as {{"track_id": "…"}}.'
         )
     shape = quoted(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
     connection.execute(

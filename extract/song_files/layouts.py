@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from extract.song_files.containers import SongFileError
+from extract.song_files.errors import SongFileError
 
 LAYOUTS_FILE = Path(__file__).with_name("layouts.yml")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,8 +42,7 @@ class Layout:
     """A kind of file: its name, and what it says of its values.
 
     `separators` is our field -> what stands between several in one cell (None: nothing does); `missing` are the words
-    for a name that is not known; `names` our field -> a column's name that only this layout has; `refused` says what
-    it is, where it is nothing to read.
+    for a name that is not known; `names` our field -> a column's name that only this layout has.
     """
 
     name: str
@@ -52,7 +51,6 @@ class Layout:
     separators: Mapping[str, str | None] = field(default_factory=dict)
     missing: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
-    refused: str = ""
 
     def separator(self, name: str) -> str | None:
         """What separates several artists or genres in one cell."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from extract.song_files import texts
-from extract.song_files.containers import SongFileError
+from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import contents
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.rows import TABLE, count

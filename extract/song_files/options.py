@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
-from extract.song_files.containers import SongFileError
+from extract.song_files.errors import SongFileError
 from warehouse.files import for_shell
 
 

@@ -4,31 +4,27 @@ Belongs here: the way from a file to the table, for whatever purpose. Not here: 
 name_columns.py), and what is made of the table.
 """
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
 
 from extract.song_files import texts
-from extract.song_files.containers import Container, SongFileError
-from extract.song_files.csv_rows import stage_csv
-from extract.song_files.json_rows import stage_json_lines
+from extract.song_files.containers import Container
+from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import Layout, Purpose, recognise
 from extract.song_files.name_columns import make_ids, merge_spellings, read_names
 from extract.song_files.number_columns import read_numbers
 from extract.song_files.options import ReadingOptions
-from extract.song_files.parquet_rows import stage_parquet
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.refusals import require_enough
 from extract.song_files.rows import TABLE, count
+from extract.song_files.staging import stage
 from warehouse.features import AUDIO_FEATURES, feature_ranges
 from warehouse.files import identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
-STAGES = {"csv": stage_csv, "parquet": stage_parquet, "json": stage_json_lines}
 
 READ = "song_rows_read"
 """The view of `TABLE` with a further column for each field that is not read as it stands."""
@@ -131,15 +127,7 @@ def read(
     column whose unit cannot be told.
     """
     options = options or ReadingOptions()
-    try:
-        types = STAGES[file.file_format](connection, file)
-    except (duckdb.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        if isinstance(error, duckdb.Error) and "No space left on device" in str(error):
-            raise
-        raise SongFileError(
-            f"{file.name} cannot be read as {file.file_format}; it may be damaged or cut short: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+    types, warnings = stage(connection, file)
     columns = recognise(file.name, list(types), options.mapping)
     require_enough(file, list(types), columns, purpose, options)
     rows = count(connection, f"select count(*) from {TABLE}")
@@ -169,7 +157,7 @@ def read(
         empty=frozenset(decisions.empty),
         clean=frozenset(decisions.clean),
         notes=tuple(decisions.notes),
-        warnings=_warnings(connection, file, rows),
+        warnings=warnings,
     )
 
 
@@ -197,13 +185,6 @@ def _make_source(decisions: Decisions, purpose: Purpose) -> tuple[str, str]:
             """
     decisions.connection.execute(f"create or replace temp view {READ} as {query}")
     return READ, listing
-
-
-def _warnings(connection: duckdb.DuckDBPyConnection, file: Container, rows: int) -> tuple[str, ...]:
-    is_broken = count(connection, f"select count(*) from {TABLE} where __row = {rows} and __reason is not null")
-    if is_broken and not file.count_lines()[1]:
-        return (f"{file.name} is cut off in its last line (row {rows:,}). Is the download whole?",)
-    return ()
 
 
 def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:

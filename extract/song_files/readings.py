@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from extract.song_files.containers import SongFileError
+from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import Columns, plain, spellings
 from extract.song_files.options import ReadingOptions
 from extract.song_files.units import TIMES

@@ -8,7 +8,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from extract.song_files.containers import Container, SongFileError
+from extract.song_files.containers import Container
+from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import PREDICT, Columns, Purpose, contents, plain, shown
 from extract.song_files.options import ReadingOptions
 from warehouse.features import ENOUGH, SOUND
@@ -20,12 +21,7 @@ COLUMNS_COMPARED = 200
 def require_enough(
     file: Container, columns: Sequence[str], found: Columns, purpose: Purpose, options: ReadingOptions
 ) -> None:
-    """Raise `SongFileError` where the file lacks what the purpose needs, or is no table of songs at all."""
-    if found.layout.refused:
-        raise SongFileError(
-            f"{file.name} is {found.layout.refused}. No command takes it yet.\n"
-            "Songs with audio features come from Exportify, for example, with its option to include them."
-        )
+    """Raise `SongFileError` where the file lacks what the purpose needs."""
     lacking: dict[str, str] = {}  # our field -> what is said of it
     if sum(name in found.fields for name in SOUND) < ENOUGH:
         lacking["danceability"] = f"audio features (at least {ENOUGH} of {', '.join(SOUND)})"

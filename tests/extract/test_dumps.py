@@ -3,20 +3,15 @@
 import csv
 import gzip
 import json
-import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from extract.dumps import import_dump
-from extract.song_files import SongFileError, contained
-from extract.song_files.csv_rows import csv_records, stage_csv
-from extract.song_files.rows import TABLE, fill
+from extract.song_files import SongFileError
 
 Query = Callable[..., list[tuple[Any, ...]]]
 StudyCsv = Callable[..., Path]
@@ -340,53 +335,36 @@ def test_an_unclosed_quote_swallows_no_good_row(
     assert rows[1][2] == path.read_text().split("\n")[2]
 
 
-CELLS = st.text(st.sampled_from(string.ascii_letters + ' ,;"\n\r\\é夜#'), max_size=8)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=6))
-def test_both_readers_give_the_cells_that_were_written(rows: list[tuple[str, str, str]], tmp_path: Path) -> None:
-    """Guards against a file whose good rows read otherwise once a row is broken and Python reads in DuckDB's place."""
-    path = tmp_path / "written.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("a", "b", "c"), *rows])
-    expected = [(number, *(cell or None for cell in row)) for number, row in enumerate(rows, start=1)]
-    with duckdb.connect() as connection:
-        file = contained(path)
-        columns = list(stage_csv(connection, file))
-        staged = f"select * exclude (__text, __reason) from {TABLE}"
-        assert connection.execute(staged).fetchall() == expected
-        fill(connection, TABLE, columns, csv_records(file, columns, ","))
-        assert connection.execute(staged).fetchall() == expected
-
-
 # Files that are no dump ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_bytes_that_are_not_utf8_name_their_line(study_csv: StudyCsv, warehouse_file: Path, broken: bool) -> None:
-    """Guards against names full of question marks."""
-    path = study_csv({}, {"song_name": "café"}, *([{"tempo": '1"2'}] if broken else []))
-    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
-    with pytest.raises(
-        SongFileError, match=r"songs.csv, line 3: not text in UTF-8.*iconv -f latin1 -t utf-8 .*songs.csv"
-    ):
-        import_dump(path, warehouse_file)
+def test_bytes_that_are_not_utf8_are_read_as_windows_1252(
+    study_csv: StudyCsv, warehouse_file: Path, query: Query, broken: bool
+) -> None:
+    """Guards against names full of question marks, and against a guess that nobody is told of."""
+    path = study_csv({}, {"song_name": "café – ’90"}, *([{"tempo": '1"2'}] if broken else []))
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+    report = import_dump(path, warehouse_file)
+    assert json.loads(query(TRACKS)[1][2])["name"] == "café – ’90"
+    assert report.warnings == (
+        f"{path}: 1 line is not UTF-8, and read as Windows-1252 (Latin-1), such as line 3: “café –”",
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"PAR1\0\0\0\x15\x04", "not text in UTF-8 but binary"),
-        ("danceability,energy\n".encode("utf-16"), "binary .or UTF-16"),
+        (b"PAR1\0\0\0\x15\x04", "cannot be read as parquet; it may be damaged"),
+        ("danceability,energy\n".encode("utf-16"), "the layout is not one we know"),
         (b"\n\n\n", "first line is empty"),
         (b'"danceability,energy\n1,2\n', "header cannot be read"),
         (b"genre,Genre\na,b\n", "names a column twice .*: genre, Genre"),
         (b"just some words\nand more\n", "It has the columns: just some words"),
-        (b"caf\xe9,b\n1,2\n", "line 1: not text in UTF-8"),
+        (b"caf\xe9,b\n1,2\n", "It has the columns: café, b"),
     ],
-    ids=["empty", "binary", "utf-16", "blank", "quote", "twice", "prose", "latin-1 header"],
+    ids=["empty", "binary", "header alone", "blank", "quote", "twice", "prose", "latin-1 header"],
 )
 def test_what_is_no_csv_is_told_with_the_files_name(
     tmp_path: Path, warehouse_file: Path, content: bytes, message: str
@@ -419,11 +397,8 @@ def test_paths_that_are_no_file(tmp_path: Path, warehouse_file: Path) -> None:
     """Guards against tracebacks; a file that is not there must not make a warehouse either."""
     with pytest.raises(SongFileError, match="nowhere.csv does not exist"):
         import_dump(tmp_path / "nowhere.csv", warehouse_file)
-    with pytest.raises(SongFileError, match="is a folder"):
+    with pytest.raises(SongFileError, match="The folder .* holds no table of songs .*, and no file"):
         import_dump(tmp_path, warehouse_file)
-    (tmp_path / "songs.xlsx").write_text("x")
-    with pytest.raises(SongFileError, match=r"songs.xlsx: unknown ending. Known: .csv"):
-        import_dump(tmp_path / "songs.xlsx", warehouse_file)
     assert not warehouse_file.exists()
 
 
@@ -434,7 +409,7 @@ def test_a_gzip_that_is_cut_short_is_refused(
     packed = gzip.compress(study_csv(*({} for _ in range(2000))).read_bytes())
     path = tmp_path / "cut.csv.gz"
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(SongFileError, match=r"cut.csv.gz cannot be read as csv; it may be damaged or cut short"):
+    with pytest.raises(SongFileError, match=r"cut.csv.gz cannot be unpacked; it may be damaged or cut short"):
         import_dump(path, warehouse_file)
     assert query("select count(*) from raw.tracks") == [(0,)]
 
