@@ -55,6 +55,11 @@ class ImportReport:
         return self.file.layout_name
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on the file as a whole."""
+        return self.file.warnings
+
+    @property
     def listings(self) -> int:
         """The number of listings."""
         return self.file.listings
