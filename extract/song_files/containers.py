@@ -18,6 +18,9 @@ from extract.song_files import archives
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, ending_of, kind_of
 
+STANDARD_INPUT = "Standard input"
+"""What errors call it, since its file is one of ours and soon gone."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -185,4 +188,4 @@ def standard_input(stream: IO[bytes], *, is_json: bool | None = None) -> Iterato
         with path.open("wb") as file:
             shutil.copyfileobj(stream, file)
         file_format = None if is_json is None else "json" if is_json else "csv"
-        yield contained(path, name="Standard input", file_format=file_format)
+        yield contained(path, name=STANDARD_INPUT, file_format=file_format)

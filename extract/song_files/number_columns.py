@@ -40,12 +40,16 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Signs:
-    """Of a column's texts that are no numbers: how many there are, are missing, hold a comma, or end in no digit."""
+    """Of a column's texts that are no numbers: how many there are, are missing, hold a comma, or end in no digit.
+
+    `points` are numbers with a decimal point.
+    """
 
     texts: int
     missing: int
     commas: int
     endings: int
+    points: int
 
 
 def read_numbers(decisions: Decisions) -> None:
@@ -126,14 +130,16 @@ def _signs(decisions: Decisions, names: list[str]) -> dict[str, Signs]:
     for place, name in enumerate(names):
         text, value = decisions.text(name), number(decisions.text(name))
         inner.append(f"case when {value} is null or not isfinite({value}) then {text} end as t{place}")
+        inner.append(f"contains({text}, '.') and {value} is not null as p{place}")
         missing = is_missing(f"t{place}")
         outer.append(
             f"count(*) filter (not {missing}), count(*) filter (t{place} is not null and {missing}), "
             f"count(*) filter (contains(t{place}, ',')), "
-            f"count(*) filter (not {missing} and trim(t{place})[-1] not between '0' and '9')"
+            f"count(*) filter (not {missing} and trim(t{place})[-1] not between '0' and '9'), "
+            f"count(*) filter (p{place})"
         )
     row = _row(decisions, inner, outer)
-    return {name: Signs(*row[4 * place : 4 * place + 4]) for place, name in enumerate(names)}
+    return {name: Signs(*row[5 * place : 5 * place + 5]) for place, name in enumerate(names)}
 
 
 def _tidied(decisions: Decisions, name: str, signs: Signs) -> Reading:
@@ -143,12 +149,14 @@ def _tidied(decisions: Decisions, name: str, signs: Signs) -> Reading:
         reading = _with_words(decisions, name, reading)
     units = contents()["fields"][name].get("units", {}).values()
     endings = {ending for words in units for ending in words} if signs.endings else set()
-    if not (signs.commas or endings):
-        return reading
     is_whole = name in whole_numbers()
-    tidied = texts.tidy_number(reading.text, whole=is_whole, has_commas=bool(signs.commas), endings=endings)
+    # In a column of decimal points a comma is none for decimals.
+    has_commas = bool(signs.commas) and (is_whole or signs.commas > signs.points)
+    if not (has_commas or endings):
+        return reading
+    tidied = texts.tidy_number(reading.text, whole=is_whole, has_commas=has_commas, endings=endings)
     commas = "commas between thousands" if is_whole else "decimal commas"
-    return reading.doing(tidied, commas if signs.commas else "units after the numbers")
+    return reading.doing(tidied, commas if has_commas else "units after the numbers")
 
 
 def _with_words(decisions: Decisions, name: str, reading: Reading) -> Reading:

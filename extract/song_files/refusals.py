@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from extract.song_files.containers import Container
+from extract.song_files.containers import STANDARD_INPUT, Container
 from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import PREDICT, Columns, Purpose, contents, plain, shown
 from extract.song_files.options import ReadingOptions
@@ -52,7 +52,7 @@ def require_enough(
 
 
 def _command(purpose: Purpose, file: Container) -> str:
-    return purpose.command.replace("FILE", for_shell(file.path))
+    return purpose.command.replace("FILE", "-" if file.name == STANDARD_INPUT else for_shell(file.path))
 
 
 def _likely(name: str, free: Sequence[str]) -> list[str]:
