@@ -99,6 +99,8 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
         shown = "; ".join(f"{genre}: {reason}" for genre, reason in summary.left_out[:3])
         more = f"; {len(summary.left_out) - 3} more in ml.genres_left_out" if len(summary.left_out) > 3 else ""
         table.add_row(f"{len(summary.left_out)} genres not learnt", shown + more)
+    for note in summary.notes:
+        table.add_row("to know", escape(note))
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
@@ -117,7 +119,7 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
     if told:
         console.print(table)
     if others := len(reading.columns) - len(told):
-        console.print(f"{others} columns have our names and were read as they stand.", highlight=False)
+        console.print(f"Of our names, and read as they stand: {others} columns.", highlight=False)
     if reading.unknown:
         console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
     if reading.unused:
