@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,3 +51,14 @@ def csv_text(
 def write_csv(path: Path, rows: Sequence[Sequence[str | None]] = ROWS, columns: Sequence[str] = COLUMNS) -> Path:
     path.write_text(csv_text(rows, columns), encoding="utf-8", newline="")
     return path
+
+
+def zipped(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def objects(rows: list[tuple[str, ...]] = ROWS) -> list[dict[str, str]]:
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]

@@ -17,7 +17,7 @@ import pytest
 from extract.dumps import import_dump
 from extract.song_files import ListeningHistory, SongFileError, contained
 from extract.song_files.staging import stage
-from tests.extract.song_files.staged import ROWS, csv_text, staged, write_csv
+from tests.extract.song_files.staged import ROWS, csv_text, staged, write_csv, zipped
 from tests.extract.song_files.workbook import workbook
 
 MIB = 1 << 20
@@ -35,13 +35,6 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
-    return path
-
-
-def zipped(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
     return path
 
 

@@ -6,31 +6,14 @@ import io
 import json
 import runpy
 import sys
-import zipfile
-from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from extract.song_files import SongFileError, contained, standard_input
-from extract.song_files.xlsx_rows import cell_text
-from tests.extract.song_files.staged import COLUMNS, ROWS, Staged, csv_text, staged, write_csv
-from tests.extract.song_files.workbook import workbook
+from tests.extract.song_files.staged import COLUMNS, ROWS, Staged, csv_text, objects, staged, write_csv, zipped
 
 SHARED = Path("/work/shared/cases/make_cases.py")
-
-
-def zipped(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def objects(rows: list[tuple[str, ...]] = ROWS) -> list[dict[str, str]]:
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 WHOLE = csv_text().encode()
@@ -129,8 +112,8 @@ def test_windows_1252_has_its_own_signs(tmp_path: Path) -> None:
 def test_a_file_joined_of_two_encodings_is_right_in_both(tmp_path: Path) -> None:
     """Guards against Ã© for é in all rows, because of one row that is not UTF-8."""
     path = tmp_path / "songs.csv"
-    path.write_bytes("song,artist\nCafé,夜\n".encode() + "Café,Ann\n".encode("cp1252"))
-    assert staged(path).rows == [("Café", "夜"), ("Café", "Ann")]
+    path.write_bytes("song,artist\nCafé,夜\né,夜\n".encode() + "Café,Ann\n".encode("cp1252"))
+    assert staged(path).rows == [("Café", "夜"), ("é", "夜"), ("Café", "Ann")]
 
 
 def test_utf8_beyond_the_first_block_counts(tmp_path: Path) -> None:
@@ -140,68 +123,6 @@ def test_utf8_beyond_the_first_block_counts(tmp_path: Path) -> None:
     found = staged(path)
     assert found.rows[-1] == ("Café", "Ann")
     assert found.notes == ("1 line is not UTF-8, and read as Windows-1252 (Latin-1), such as line 300,002: 'Café'",)
-
-
-# What separates the fields ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "columns", "row"),
-    [
-        ("name;a,b,c,d;tempo\nx;1,5;2,5\ny;1,5;2,5\n", ["name", "a,b,c,d", "tempo"], ("x", "1,5", "2,5")),
-        ("a;b\n1,5;2,5\n3,5;4,5\n", ["a", "b"], ("1,5", "2,5")),
-        ("name\ttempo, bpm\nOne, two, three\t1,5\nx\t2\n", ["name", "tempo, bpm"], ("One, two, three", "1,5")),
-        ("name,tempo;bpm\nA;B;C,1\nD;E,2\n", ["name", "tempo;bpm"], ("A;B;C", "1")),
-        ("a,b|c\nx,y\nz,w\n", ["a", "b|c"], ("x", "y")),
-        ('"a;b","c"\n"x;y","z"\n', ["a;b", "c"], ("x;y", "z")),
-        ("#,song,tempo\n1,x,2\n", ["#", "song", "tempo"], ("1", "x", "2")),
-        ("# mine\n# song,tempo\nx,2\n", ["song", "tempo"], ("x", "2")),
-        ("song, tempo\nx,2\ny, 3\nz,4\n", ["song", "tempo"], ("x", "2")),
-        ("one\nx\n", ["one"], ("x",)),
-    ],
-)
-def test_the_delimiter_is_what_the_rows_agree_on(
-    tmp_path: Path, text: str, columns: list[str], row: tuple[str, ...]
-) -> None:
-    """Guards against decimal commas that split fields, and lists of artists that split a row."""
-    (path := tmp_path / "songs.csv").write_text(text)
-    found = staged(path)
-    assert (found.columns, found.rows[0], found.broken) == (columns, row, [])
-
-
-def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
-    """Guards against a broken row that is looked for in the wrong line, where lines before the header were left out."""
-    (path := tmp_path / "songs.csv").write_text("\n# mine\nsong,tempo\nx,1\n\ny\n")
-    assert staged(path).broken == [(2, "y", "line 6: 1 fields, where the header has 2")]
-
-
-# Joined and cut off -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bom", ["", "\ufeff"])
-@pytest.mark.parametrize("broken", ["", "x\n"])
-def test_a_header_that_is_repeated_is_no_row(tmp_path: Path, bom: str, broken: str) -> None:
-    """Guards against a song called track_name in files that were joined with cat."""
-    (path := tmp_path / "songs.csv").write_text(csv_text() + broken + bom + csv_text(ROWS[:2]), encoding="utf-8")
-    found = staged(path)
-    row = 5 if broken else 4
-    assert found.rows == [*ROWS, *ROWS[:2]]
-    assert [number for number, *_ in found.broken] == ([4] if broken else [])
-    assert found.notes == (f"the header is repeated in row {row}: left out",)
-
-
-def test_a_file_cut_off_keeps_its_good_rows(tmp_path: Path) -> None:
-    """Guards against half a download taken for the whole, or thrown away: as CSV, as lines and as an array."""
-    song = json.dumps(objects()[0])
-    for name, text in (
-        ("a.csv", csv_text() + "Four,Dan"),
-        ("b.jsonl", f'{song}\n{song}\n{song}\n{{"song": "Fo'),
-        ("c.json", f'[{song},\n{song},\n{song},\n{{"song": "Four", "artist": "Da'),
-    ):
-        (path := tmp_path / name).write_text(text, encoding="utf-8")
-        found = staged(path)
-        assert (len(found.rows), [number for number, *_ in found.broken]) == (3, [4])
-        assert found.notes == (f"{path} is cut off in its last line (row 4). Is the download whole?",)
 
 
 # Several tables -----------------------------------------------------------------------------------------------------
@@ -276,105 +197,6 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 def test_a_dataset_is_called_like_its_file(tmp_path: Path, name: str, dataset: str) -> None:
     """Guards against a dataset called like an ending, and against dots lost from a name."""
     assert contained(write_csv(tmp_path / name)).dataset == dataset
-
-
-# JSON ---------------------------------------------------------------------------------------------------------------
-
-
-def test_nested_values_stay_json(tmp_path: Path) -> None:
-    """Guards against artists of the API's tracks that are read as something else than what stands there."""
-    artists = [{"id": "1", "name": "Ann"}, {"id": "2", "name": "Bob"}]
-    path = tmp_path / "api.jsonl"
-    path.write_text(json.dumps({"id": "x", "artists": artists, "tempo": 1}) + "\n" + json.dumps({"id": "y"}))
-    rows = staged(path).rows
-    assert json.loads(str(rows[0][0])) == artists
-    assert rows[0][1:] == ("x", "1")
-    assert rows[1] == (None, "y", None)
-
-
-def test_a_single_track_is_a_song_and_its_artists_are_none(tmp_path: Path) -> None:
-    """Guards against a track's list of artists taken for the list of songs."""
-    (path := tmp_path / "track.json").write_text(json.dumps({"id": "x", "artists": [{"name": "Ann"}]}, indent=1))
-    assert [row[1] for row in staged(path).rows] == ["x"]
-
-
-def test_numbers_of_an_array_keep_their_value(tmp_path: Path) -> None:
-    """Guards against digits lost, in a list within an answer as well."""
-    for text in ('[{"tempo": 0.12345678901234, "key": 4.0}]', '{"items": [{"tempo": 0.12345678901234, "key": 4.0}]}'):
-        (path := tmp_path / "songs.json").write_text(text)
-        assert staged(path).rows == [("4.0", "0.12345678901234")]
-
-
-def test_an_array_is_cut_at_its_values_wherever_a_block_ends(tmp_path: Path) -> None:
-    """Guards against a value lost or doubled where what is read at once ends within it."""
-    songs = [{"song": f'[{{{number}}}], \\"é夜' * (number % 50), "tempo": number} for number in range(5_000)]
-    for indent in (None, 1):
-        (path := tmp_path / "songs.json").write_text(
-            json.dumps(songs, indent=indent, ensure_ascii=False), encoding="utf-8"
-        )
-        assert staged(path).rows == [(song["song"], str(song["tempo"])) for song in songs]
-
-
-def test_an_array_that_is_no_json_is_told_with_its_place(tmp_path: Path) -> None:
-    """Guards against the rows behind a broken one dropped in silence."""
-    (path := tmp_path / "songs.json").write_text('[{"a": 1},\n{"a": oops},\n' + '{"a": 3},\n' * 20 + "]")
-    with pytest.raises(SongFileError, match="value 2 is not JSON: expecting value, near .*oops"):
-        staged(path)
-
-
-# Workbooks ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_workbook_gives_its_cells_as_text(tmp_path: Path) -> None:
-    """Guards against 4.0 for 4, and against a sheet that was taken unseen."""
-    path = workbook(
-        tmp_path / "songs.csv", {"Notes": [["mine"]], "Songs": [COLUMNS, ["Café", 7, 120.5], [None], ["夜"]]}
-    )
-    found = staged(path)
-    assert found.columns == COLUMNS
-    assert found.rows == [("Café", "7", "120.5"), ("夜", None, None)]
-    assert found.notes == ("read from the sheet 'Songs'",)
-    assert contained(path).file_format == "xlsx"
-
-
-def test_sheets_of_equal_columns_are_one(tmp_path: Path) -> None:
-    """Guards against all sheets but the first lost, and against sheets mixed that are no one table."""
-    path = workbook(tmp_path / "songs.xlsx", {"A": [["a", "b"], [1, 2]], "B": [["b", "a"], [4, 3]]})
-    assert staged(path).rows == [("1", "2"), ("3", "4")]
-    assert staged(path).notes == ("2 sheets, read as one: A, B",)
-    other = workbook(tmp_path / "other.xlsx", {"A": [["a", "b"], [1, 2]], "My songs": [["c", "b"], [4, 3]]})
-    with pytest.raises(SongFileError, match="different columns: A, My songs. Name one of them: .*other.xlsx/A"):
-        staged(other)
-    assert staged(other / "My songs").rows == [("4", "3")]
-    with pytest.raises(SongFileError, match="no sheet 'C'. It has: A, My songs"):
-        staged(other / "C")
-
-
-def test_a_workbook_in_a_zip(tmp_path: Path) -> None:
-    """Guards against a workbook taken for an archive in the archive."""
-    inner = workbook(tmp_path / "songs.xlsx", {"A": [["a", "b"], [1, 2]]})
-    assert staged(zipped(tmp_path / "songs.zip", {"songs.xlsx": inner.read_bytes()})).rows == [("1", "2")]
-
-
-@pytest.mark.parametrize(
-    ("cell", "text"),
-    [
-        (4.0, "4"), (0.1, "0.1"), (1e-05, "1e-05"), (-7.25, "-7.25"), (1e22, "1e+22"), (3, "3"), (True, "TRUE"),
-        ("", None), (None, None), ("x", "x"), (date(2024, 4, 4), "2024-04-04"), (datetime(2024, 4, 4), "2024-04-04"),
-        (datetime(2024, 4, 4, 1, 2), "2024-04-04 01:02:00"), (time(3, 45), "3:45"), (time(1, 2, 3), "1:02:03"),
-    ],
-)  # fmt: skip
-def test_a_cell_is_what_a_person_sees(cell: Any, text: str | None) -> None:
-    """Guards against text that no CSV of the same sheet would have."""
-    assert cell_text(cell) == text
-
-
-def test_parquet_under_any_name(tmp_path: Path) -> None:
-    """Guards against Parquet read as text."""
-    path = tmp_path / "songs.csv"
-    with duckdb.connect() as connection:
-        connection.execute(f"copy (select 'x' as song, [1, 2] as list) to '{path}' (format parquet)")
-    assert staged(path).rows == [("x", "[1,2]")]
 
 
 # Standard input -----------------------------------------------------------------------------------------------------
