@@ -43,23 +43,24 @@ def dialect_of(part: Part) -> Dialect:
     """
     csv.field_size_limit(LONGEST_LINE)
     first = _first_lines(part.path)
-    skip, delimiter = 0, None
-    while skip < len(first) and (not first[skip].strip() or (delimiter is None and _separator(first[skip]))):
-        delimiter = delimiter or _separator(first[skip])
-        skip += 1
+    skip = _blank_lines(first)
+    if delimiter := _separator("".join(first[skip : skip + 1])):
+        skip += 1 + _blank_lines(first[skip + 1 :])
+    if comments := _comments(first[skip:], delimiter):
+        part.notes.append(f"{comments} comment line{'s' if comments > 1 else ''} before the header")
+        skip += comments + _blank_lines(first[skip + comments :])
     if skip == len(first):
         raise SongFileError(f"{part.name} is not a CSV: its first line is empty, and should name the columns.")
-    comments = _comments(first[skip:], delimiter)
-    skip += comments
-    while skip < len(first) and not first[skip].strip():
-        skip += 1
-    if comments:
-        part.notes.append(f"{comments} comment line{'s' if comments > 1 else ''} before the header")
-    delimiter = delimiter or _delimiter(first[skip:])
-    header, *rows = _records(part.name, first[skip:], delimiter)
-    columns = [name.strip().lstrip("#").strip() or name.strip() for name in header[:1]]
-    columns += [name.strip() for name in header[1:]]
+    first = first[skip:]
+    delimiter = delimiter or _delimiter(first)
+    header, *rows = _records(part.name, first, delimiter)
+    has_spaces = _has_spaces(header, rows)
+    if has_spaces:
+        part.notes.append("spaces after the delimiters are no part of the values")
+        header = _records(part.name, first, delimiter, skip_spaces=True)[0]
     _refuse_several_headers(part.name, header, rows)
+    columns = [name.strip() for name in header]
+    columns[0] = columns[0].lstrip("# ") or columns[0]  # a header behind a # is none the less one
     if sum(bool(_NUMBER.fullmatch(name)) for name in columns) * 3 > max(len(columns), 3):
         raise SongFileError(
             f"{part.name} has no header: its first line holds values ({', '.join(columns[:4])} …). Put a line before "
@@ -68,10 +69,6 @@ def dialect_of(part: Part) -> Dialect:
     # A data frame's index is written without a name.
     columns = [column or f"column {number}" for number, column in enumerate(columns, start=1)]
     check_columns(part.name, columns)
-    spaced = [row for row in (header, *rows) if len(row) > 1 and all(field[:1] in (" ", "") for field in row[1:])]
-    has_spaces = delimiter != "\t" and header in spaced and len(header) > 1 and len(spaced) * 2 > len(rows)
-    if has_spaces:
-        part.notes.append("spaces after the delimiters are no part of the values")
     return Dialect(columns, header, delimiter, skip, has_spaces)
 
 
@@ -84,6 +81,11 @@ def _first_lines(path: Path) -> list[str]:
         if length > BEGINNING and sum(not line.isspace() for line in found) > 1:
             break
     return found
+
+
+def _blank_lines(first: Sequence[str]) -> int:
+    """How many lines are blank before the first one that is not."""
+    return next((number for number, line in enumerate(first) if line.strip()), len(first))
 
 
 def _separator(line: str) -> str | None:
@@ -119,21 +121,22 @@ def _matching(first: Sequence[str], delimiter: str) -> float:
     return sum(width == header for width in rows) / len(rows) if rows else 0
 
 
-def _records(name: str, first: Sequence[str], delimiter: str) -> list[list[str]]:
-    """The header and a few rows. A row that is broken ends them; a header that is, is an error."""
-    reader = csv.reader(first, delimiter=delimiter, strict=True)
+def _records(name: str, first: Sequence[str], delimiter: str, *, skip_spaces: bool = False) -> list[list[str]]:
+    """The header and a few rows; a broken row ends them, and a broken header is an error."""
+    reader = csv.reader(first, delimiter=delimiter, strict=True, skipinitialspace=skip_spaces)
     found: list[list[str]] = []
     try:
-        found.extend(islice(reader, 1))
         found.extend(row for row in islice(reader, 10) if row)
     except csv.Error as error:
         if not found:
-            reader = csv.reader(first, delimiter=delimiter, strict=True, skipinitialspace=True)
-            try:
-                found.extend(islice(reader, 1))
-            except csv.Error:
-                raise SongFileError(f"{name} is not a CSV: its header cannot be read ({error}).") from error
+            raise SongFileError(f"{name} is not a CSV: its header cannot be read ({error}).") from error
     return found
+
+
+def _has_spaces(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a space follows each delimiter, in the header and in most rows."""
+    spaced = [all(field.startswith(" ") or not field for field in row[1:]) for row in (header, *rows)]
+    return len(header) > 1 and spaced[0] and any(header[1:]) and sum(spaced) * 2 > len(spaced)
 
 
 def _refuse_several_headers(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

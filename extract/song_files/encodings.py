@@ -6,6 +6,7 @@ DuckDB could not read the file itself. Not here: what stands in the lines (csv_r
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def as_utf8(path: Path, name: str, copy: Path, notes: list[str], *, has_lines: b
     with path.open("rb") as file:
         beginning = file.read(1 << 16)
     source = path
-    if encoding := _wide_encoding(beginning):
+    if encoding := wide_encoding(beginning):
         source = _transcode(path, copy, encoding, name)
         notes.append(f"read as {_NAMES[encoding]}")
     elif b"\0" in beginning:
@@ -77,7 +78,7 @@ def lines(path: Path) -> Iterator[str]:
         yield from file
 
 
-def _wide_encoding(beginning: bytes) -> str | None:
+def wide_encoding(beginning: bytes) -> str | None:
     """The encoding of two or four bytes a sign, told by its mark or by where the NULs stand; None for any other."""
     for bom, encoding in _BOMS:
         if beginning.startswith(bom):
@@ -139,22 +140,36 @@ def _transcode(path: Path, copy: Path, encoding: str, name: str) -> Path:
 
 
 def _mend_lines(path: Path, copy: Path, *, ends_with_return: bool) -> str:
-    """Write `copy` in UTF-8: lines that are UTF-8 as they stand, all others read as Windows-1252; returns what to say.
+    """Write `copy` in UTF-8, of text in Windows-1252; returns what to say.
 
-    Line by line, so that a file joined of both is right in both: text in Windows-1252 is hardly ever UTF-8 as well.
+    Where most of the lines with signs beyond ASCII are UTF-8, two files were joined: each line is read as what it is.
     """
-    count, example = 0, ""
+    with path.open("rb") as source:
+        found = Counter(map(_is_utf8, _byte_lines(source, ends_with_return=ends_with_return)))
+    is_mixed, count, example = found[True] > found[False], 0, ""
     with path.open("rb") as source, copy.open("w", encoding="utf-8", newline="") as target:
         for number, line in enumerate(_byte_lines(source, ends_with_return=ends_with_return), start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                text = line.decode("cp1252", errors="as_latin1")
-                count += 1
-                example = example or f"line {number}: {_example(text)}"
+            is_utf8 = _is_utf8(line)
+            if is_utf8 is None or (is_utf8 and is_mixed):
+                target.write(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                continue
+            text = line.decode("cp1252", errors="as_latin1")
             target.write(text)
+            count += 1
+            example = example or f"line {number:,}: {_example(text)}"
     words = "1 line is" if count == 1 else f"{count:,} lines are"
     return f"{words} not UTF-8, and read as Windows-1252 (Latin-1), such as {example}"
+
+
+def _is_utf8(line: bytes) -> bool | None:
+    """Whether the line is UTF-8; None where it is ASCII, which all encodings share."""
+    if line.isascii():
+        return None
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _byte_lines(file: IO[bytes], *, ends_with_return: bool) -> Iterator[bytes]:
@@ -181,7 +196,7 @@ def _with_line_feeds(path: Path, copy: Path) -> None:
 def _example(text: str) -> str:
     """The first word of the text that is not plain ASCII, with the words beside it."""
     found = re.search(r"(\w+ )?[^\s,;\t|\"]*[^\x00-\x7f][^\s,;\t|\"]*( \w+)?", text)
-    return f"“{found[0][:60]}”" if found else "…"
+    return repr(found[0][:60]) if found else "…"
 
 
 def _as_latin1(error: UnicodeError) -> tuple[str, int]:

@@ -19,7 +19,7 @@ TYPES = {"UBIGINT": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN":
 
 
 def stage_json(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, str]:
-    """Make `TABLE` of the objects, their values with the digits of the file; returns the keys and their types."""
+    """Make `TABLE` of the objects, each value as text; returns the keys and their types."""
     fill(connection, "json_lines", [], json_records(part))
     connection.execute(
         """
@@ -33,7 +33,8 @@ def stage_json(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, s
     ((structure,),) = connection.execute(
         "select json_group_structure(__text::json) from json_objects where is_object"
     ).fetchall()
-    kinds: dict[str, object] = json.loads(structure) if structure else {}
+    found = json.loads(structure) if structure else {}
+    kinds: dict[str, object] = found if isinstance(found, dict) else {}  # objects without any key have no structure
     columns = sorted(kinds)
     check_columns(part.name, columns)
     if not columns:

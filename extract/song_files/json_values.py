@@ -40,7 +40,7 @@ def json_records(part: Part) -> Iterator[Record]:
 
 def _has_one_a_line(part: Part) -> bool:
     """Whether some line, not indented, is a whole object: JSON lines have that, even where the first one is broken."""
-    if part.text.longest_line > LONGEST_LINE:
+    if part.text.lines == 1 or part.text.longest_line > LONGEST_LINE:
         return False
     with part.path.open(encoding="utf-8-sig", newline="\n") as file:
         beginning = file.read(BEGINNING).lstrip()

@@ -6,6 +6,7 @@ read (archives.py, csv_rows.py, json_rows.py, xlsx_rows.py, parquet_rows.py).
 
 import re
 
+from extract.song_files.encodings import wide_encoding
 from extract.song_files.errors import ListeningHistory, SongFileError
 
 BEGINNING = 1 << 16
@@ -80,7 +81,9 @@ def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
         if is_listening_history(file_name, text):
             raise ListeningHistory(name)
         return "json"
-    return "json" if ENDINGS.get(ending_of(file_name)) == "json" else "csv"
+    # JSON lines of which the first is broken; but a CSV is one under any name.
+    has_objects = re.search(r"^[ \t]*\{", text, re.MULTILINE)
+    return "json" if has_objects and ENDINGS.get(ending_of(file_name)) == "json" else "csv"
 
 
 def ending_of(file_name: str) -> str:
@@ -103,12 +106,7 @@ def is_named_like_a_history(file_name: str) -> bool:
 
 
 def _beginning_of_text(beginning: bytes) -> str:
-    encoding = "utf-16" if beginning.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    if encoding == "utf-8-sig" and beginning[1:2] == b"\0":
-        encoding = "utf-16-le"
-    elif beginning[:1] == b"\0":
-        encoding = "utf-16-be"
-    return beginning.decode(encoding, errors="replace").lstrip()
+    return beginning.decode(wide_encoding(beginning) or "utf-8-sig", errors="replace").lstrip()
 
 
 def _refuse_what_is_no_data(name: str, beginning: bytes) -> None:

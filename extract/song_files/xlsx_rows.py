@@ -55,7 +55,7 @@ def _header(book: CalamineWorkbook, sheet: str) -> list[str]:
     if found.height < 2 or found.width < 2:
         return []
     header = next(iter(found.iter_rows()))
-    return [(_text(cell) or "").strip() or f"column {number}" for number, cell in enumerate(header, start=1)]
+    return [(cell_text(cell) or "").strip() or f"column {number}" for number, cell in enumerate(header, start=1)]
 
 
 def _records(book: CalamineWorkbook, headers: dict[str, list[str]], columns: Sequence[str]) -> Iterator[Record]:
@@ -66,13 +66,13 @@ def _records(book: CalamineWorkbook, headers: dict[str, list[str]], columns: Seq
         rows = iter(book.get_sheet_by_name(sheet).iter_rows())
         next(rows)
         for cells in rows:
-            values = [_text(cells[at]) for at in order]
+            values = [cell_text(cells[at]) for at in order]
             if any(values):
                 row += 1
                 yield row, None, None, *values
 
 
-def _text(cell: Cell) -> str | None:
+def cell_text(cell: Cell) -> str | None:
     """A cell as text: numbers with the fewest digits that say them, dates as ISO 8601 has them, times as h:mm."""
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
