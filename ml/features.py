@@ -30,10 +30,10 @@ class Audio(TransformerMixin, BaseEstimator):
     """The audio features as numbers without gaps (float64, tracks x columns); popularity is none of them.
 
     An unknown value becomes the training rows' median, and a feature that no training row has becomes 0 in every row:
-    so an unknown value means the same to every estimator, and what was never learnt says nothing. With `tempo_features` three more follow, which trees and nets do not easily
-    work out: the tempo's place in its octave (0 to 1; trackers often hear the double or the half), the number of beats,
-    and the tempo's distance to a whole number (machines keep whole ones). Raises `ModelError` for a missing column and
-    for an infinite value.
+    so an unknown value means the same to every estimator, and what was never learnt says nothing. With `tempo_features`
+    three more follow, which trees and nets do not easily work out: the tempo's place in its octave (0 to 1; trackers
+    often hear the double or the half), the number of beats, and the tempo's distance to a whole number (machines keep
+    whole ones). Raises `ModelError` for a missing column and for an infinite value.
     """
 
     def __init__(self, tempo_features: bool = False) -> None:
