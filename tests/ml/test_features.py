@@ -15,7 +15,7 @@ def inputs(**columns: list[float]) -> pd.DataFrame:
 
 
 def test_what_is_unknown_is_the_training_median() -> None:
-    """Guards against an unknown loudness taken as 0 dB, a median of the rows that are scored, and words of the unlearnt.
+    """Guards against an unknown loudness taken as 0 dB, a median of scored rows, and words of what was never learnt.
 
     No training row has a time signature: the 4 of a row that is scored must say nothing.
     """
