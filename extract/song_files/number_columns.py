@@ -33,9 +33,10 @@ class Numbers:
     high: float
     not_whole: int
 
-    def fit(self, minimum: float, maximum: float, rows: int, *, whole: bool) -> bool:
-        """Whether all rows hold a number that can be used, so that no row needs to be looked at."""
-        return self.numbers == rows and minimum <= self.low and self.high <= maximum and not (whole and self.not_whole)
+    def fit(self, minimum: float, maximum: float, rows: int, *, whole: bool, factor: float) -> bool:
+        """Whether all rows hold a number that, times `factor`, can be used: then no row needs to be looked at."""
+        within = minimum <= self.low * factor and self.high * factor <= maximum
+        return self.numbers == rows and within and not (whole and factor == 1 and self.not_whole)
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def read_numbers(decisions: Decisions) -> None:
     """
     found = _count(decisions, [name for name in feature_ranges() if name in decisions.readings])
     percents = _tidy(decisions, found)
-    _decide_shares(decisions, found, percents)
+    factors = dict.fromkeys(_decide_shares(decisions, found, percents), 0.01)
     if "duration_ms" in found and "duration_ms" not in decisions.empty:
-        _decide_duration(decisions, found["duration_ms"])
+        factors["duration_ms"] = _decide_duration(decisions, found["duration_ms"])
     ranges, whole = feature_ranges(), whole_numbers()
     for name, numbers in found.items():
-        if not decisions.readings[name].sql and numbers.fit(*ranges[name], decisions.rows, whole=name in whole):
+        if numbers.fit(*ranges[name], decisions.rows, whole=name in whole, factor=factors.get(name, 1)):
             decisions.clean.add(name)
         if (missing := decisions.rows - numbers.texts) and name not in decisions.empty:
             decisions.say(name, f"{missing:,} missing")
@@ -105,6 +106,8 @@ def _tidy(decisions: Decisions, found: dict[str, Numbers]) -> set[str]:
     Returns the shares whose cells say that they are percents.
     """
     odd = [name for name, numbers in found.items() if numbers.texts > numbers.numbers]
+    with_commas = _read_decimal_commas(decisions, found, odd)
+    odd = [name for name in odd if name not in with_commas]
     if not odd:
         return set()
     signs, before, percents = _signs(decisions, odd), dict(decisions.readings), set()
@@ -119,24 +122,49 @@ def _tidy(decisions: Decisions, found: dict[str, Numbers]) -> set[str]:
         if numbers.numbers == found[name].numbers:  # the odd texts are something else
             decisions.readings[name] = before[name]
             continue
+        if numbers.numbers < numbers.texts:
+            reading = decisions.readings[name]
+            decisions.readings[name] = replace(reading, sql=texts.or_itself(reading.text, before[name].text))
         found[name] = replace(numbers, texts=found[name].texts)
         if signs[name].endings and name in shares():
             percents.add(name)
     return percents
 
 
+def _read_decimal_commas(decisions: Decisions, found: dict[str, Numbers], names: list[str]) -> set[str]:
+    """Read the columns that are decimal commas throughout, and return them.
+
+    Whoever writes one such column writes all of them so: to look for other signs in each would take half as long as
+    the whole import.
+    """
+    names = [name for name in names if name not in whole_numbers()]
+    if not names:
+        return set()
+    inner = (f"{decisions.text(name)} as t{place}" for place, name in enumerate(names))
+    signs = (f"count(*) filter (contains(t{place}, ',')), count(*) filter (contains(t{place}, '.'))"
+             for place, _ in enumerate(names))  # fmt: skip
+    row = _row(decisions, inner, signs)
+    likely = [name for place, name in enumerate(names) if row[2 * place] and not row[2 * place + 1]]
+    before = dict(decisions.readings)
+    for name in likely:
+        tidied = texts.tidy_number(decisions.text(name), whole=False, has_commas=True, endings=())
+        decisions.readings[name] = before[name].doing(tidied, "decimal commas")
+    read = {name: numbers for name, numbers in _count(decisions, likely).items() if numbers.numbers == numbers.texts}
+    found |= read
+    decisions.readings |= {name: before[name] for name in likely if name not in read}
+    return set(read)
+
+
 def _signs(decisions: Decisions, names: list[str]) -> dict[str, Signs]:
     inner, outer = [], []
     for place, name in enumerate(names):
-        text, value = decisions.text(name), number(decisions.text(name))
-        inner.append(f"case when {value} is null or not isfinite({value}) then {text} end as t{place}")
-        inner.append(f"contains({text}, '.') and {value} is not null as p{place}")
-        missing = is_missing(f"t{place}")
+        inner.append(f"{decisions.text(name)} as t{place}, {number(decisions.text(name))} as n{place}")
+        is_odd, missing = f"(n{place} is null or not isfinite(n{place}))", is_missing(f"t{place}")
         outer.append(
-            f"count(*) filter (not {missing}), count(*) filter (t{place} is not null and {missing}), "
-            f"count(*) filter (contains(t{place}, ',')), "
-            f"count(*) filter (not {missing} and trim(t{place})[-1] not between '0' and '9'), "
-            f"count(*) filter (p{place})"
+            f"count(t{place}) filter ({is_odd} and not {missing}), count(t{place}) filter ({is_odd} and {missing}), "
+            f"count(*) filter ({is_odd} and contains(t{place}, ',')), "
+            f"count(*) filter ({is_odd} and not {missing} and trim(t{place})[-1] not between '0' and '9'), "
+            f"count(*) filter (not {is_odd} and contains(t{place}, '.'))"
         )
     row = _row(decisions, inner, outer)
     return {name: Signs(*row[5 * place : 5 * place + 5]) for place, name in enumerate(names)}
@@ -178,14 +206,18 @@ def _with_words(decisions: Decisions, name: str, reading: Reading) -> Reading:
     return reading.doing(texts.word_or_itself(text, known), f"words read as numbers, such as {word} as {known[word]}")
 
 
-def _decide_shares(decisions: Decisions, found: Mapping[str, Numbers], percents: set[str]) -> None:
-    """Read columns of percents as shares; a file's columns help each other, since few files mix the two."""
+def _decide_shares(decisions: Decisions, found: Mapping[str, Numbers], percents: set[str]) -> list[str]:
+    """Read columns of percents as shares, and return them.
+
+    A file's columns help each other, since few files mix the two; the cells of `percents` say what they are.
+    """
     names = [name for name in shares() if name in found and name not in decisions.empty]
     spread = _spread(decisions, {name: found[name] for name in names})
     named = {name: "percent" if name in percents else decisions.columns.units.get(name) for name in names}
     units = {name: decisions.units.get(name) or share_or_percent(spread[name], named[name], ()) for name in names}
     # Nothing but 0 and 1 says nothing: such a column is what the others are.
     clear = {unit for name, unit in units.items() if unit and (spread[name].over or spread[name].fractions)}
+    read = []
     for name in names:
         unit = decisions.units.get(name) or share_or_percent(spread[name], named[name], clear) or units[name]
         if unit is None:
@@ -195,6 +227,8 @@ def _decide_shares(decisions: Decisions, found: Mapping[str, Numbers], percents:
             decisions.readings[name] = reading.doing(
                 texts.times(reading.text, 0.01, whole=False), f"percents read as shares: up to {found[name].high:g}"
             )
+            read.append(name)
+    return read
 
 
 def _spread(decisions: Decisions, found: Mapping[str, Numbers]) -> dict[str, Shares]:
@@ -213,8 +247,8 @@ def _spread(decisions: Decisions, found: Mapping[str, Numbers]) -> dict[str, Sha
     return spread
 
 
-def _decide_duration(decisions: Decisions, numbers: Numbers) -> None:
-    """Read seconds, minutes and clocks as milliseconds."""
+def _decide_duration(decisions: Decisions, numbers: Numbers) -> float:
+    """Read seconds, minutes and clocks as milliseconds; returns what numbers are multiplied by."""
     name, unit = "duration_ms", decisions.units.get("duration_ms")
     reading, named = decisions.readings[name], decisions.columns.units.get(name)
     if not unit and numbers.numbers * 2 <= numbers.texts:
@@ -222,15 +256,15 @@ def _decide_duration(decisions: Decisions, numbers: Numbers) -> None:
         unit = "clock" if clocks * 2 > numbers.texts else None
     if unit == "clock":
         decisions.readings[name] = reading.doing(texts.clock(reading.text), "minutes and seconds read as ms")
-        return
+        return 1
     if not unit and named == "ms" and 10_000 <= numbers.low < inf:
-        return
+        return 1
     value = number(reading.text)
     ((median,),) = decisions.connection.execute(
         f"select median({value}) from {TABLE} where isfinite({value})"
     ).fetchall()
     if median is None:
-        return
+        return 1
     unit = unit or unit_of_time(median, named)
     if unit is None:
         raise _untold(decisions, name, f"ms, s or min; its median is {median:g}", "s" if median > 20 else "min")
@@ -239,6 +273,7 @@ def _decide_duration(decisions: Decisions, numbers: Numbers) -> None:
         decisions.readings[name] = reading.doing(
             texts.times(reading.text, TIMES[unit], whole=True), f"duration read as {words}: median {median:g}"
         )
+    return TIMES[unit]
 
 
 def _untold(decisions: Decisions, name: str, units: str, example: str) -> SongFileError:

@@ -2,7 +2,8 @@
 
 Belongs here: expressions on one column, for whole columns. Not here: which column needs which (readings.py).
 
-Every function takes SQL of type varchar. What it cannot read it leaves as it stands, for dbt to reject by name.
+Every function takes SQL of type varchar. What it cannot read it leaves as it stands, for dbt to reject by name;
+`tidy_number` alone leaves that to `or_itself`, since few columns need it.
 """
 
 import re
@@ -32,7 +33,7 @@ def tidy_number(text: str, *, whole: bool, has_commas: bool, endings: Iterable[s
         point = f"replace({tidied}, ',', '.')"
         thousands = f"regexp_full_match({tidied}, {THOUSANDS})"
         tidied = f"case when {thousands} then replace({tidied}, ',', '') else {point} end" if whole else point
-    return or_itself(tidied, text)
+    return tidied
 
 
 def or_itself(tidied: str, text: str) -> str:
