@@ -153,9 +153,11 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
     def text(column: str) -> str:
         return f"coalesce(to_json({column})::varchar, 'null')"
 
-    def digits(column: str) -> str:
+    def digits(name: str) -> str:
         # The file's own digits; what is no number stays text, for staging to reject by name.
-        return f"""case when {is_missing(column)} then 'null'
+        column = value(name)
+        missing = "" if name in file.clean else f"when {is_missing(column)} then 'null'"
+        return f"""case {missing}
             when regexp_full_match(trim({column}), {quoted(JSON_NUMBER)}) then trim({column}) else {text(column)} end"""
 
     def json_object(members: Mapping[str, str]) -> str:
@@ -170,7 +172,7 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
         "id": text(value("spotify_track_id")),
         "name": text(value("song_name")),
         "artists": f"case when {artist} is null then '[]' else {artists} end",
-        **{name: digits(value(name)) for name in ("duration_ms", "popularity") if name in file.readings},
+        **{name: digits(name) for name in ("duration_ms", "popularity") if name in file.readings},
     }
     if "explicit" in file.readings:
         explicit = value("explicit")
@@ -182,7 +184,7 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
     if rest:
         pairs = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"
-    features = {"id": track["id"], **{name: digits(value(name)) for name in AUDIO_FEATURES if name in file.readings}}
+    features = {"id": track["id"], **{name: digits(name) for name in AUDIO_FEATURES if name in file.readings}}
     track_id, listing = value("spotify_track_id"), file.listing
     tracks = connection.sql(
         f"""

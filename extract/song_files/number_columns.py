@@ -19,6 +19,9 @@ from warehouse.features import feature_ranges, shares, whole_numbers
 from warehouse.files import for_shell
 from warehouse.values import is_missing, number
 
+FIRST_ROWS = 1_000
+"""So many rows tell which columns are likely to have decimal commas."""
+
 WORDS_SHOWN = 1_000
 """So many different texts of a column are looked up among the words for keys, modes and time signatures."""
 
@@ -58,7 +61,7 @@ def read_numbers(decisions: Decisions) -> None:
 
     Raises `SongFileError` for a column whose unit cannot be told.
     """
-    found = _count(decisions, [name for name in feature_ranges() if name in decisions.readings])
+    found = _count_all(decisions, [name for name in feature_ranges() if name in decisions.readings])
     percents = _tidy(decisions, found)
     factors = dict.fromkeys(_decide_shares(decisions, found, percents), 0.01)
     if "duration_ms" in found and "duration_ms" not in decisions.empty:
@@ -69,6 +72,33 @@ def read_numbers(decisions: Decisions) -> None:
             decisions.clean.add(name)
         if (missing := decisions.rows - numbers.texts) and name not in decisions.empty:
             decisions.say(name, f"{missing:,} missing")
+
+
+def _count_all(decisions: Decisions, names: list[str]) -> dict[str, Numbers]:
+    """What the texts of these fields are as numbers; a column of decimal commas is read as one.
+
+    Nine columns of texts that are no numbers would take half as long as the whole import: so the first rows tell which
+    columns are likely to have decimal commas, and where all rows agree, nothing else is looked for.
+    """
+    likely = [name for name in names if name not in whole_numbers()]
+    if not likely:
+        return _count(decisions, names)
+    row = _row(
+        decisions,
+        (f"{decisions.text(name)} as t{place}" for place, name in enumerate(likely)),
+        (f"count(*) filter (contains(t{place}, ',')), count(*) filter (contains(t{place}, '.'))"
+         for place, _ in enumerate(likely)),
+        limit=FIRST_ROWS,
+    )  # fmt: skip
+    likely = [name for place, name in enumerate(likely) if row[2 * place] and not row[2 * place + 1]]
+    before = dict(decisions.readings)
+    for name in likely:
+        tidied = texts.tidy_number(decisions.text(name), whole=False, has_commas=True, endings=())
+        decisions.readings[name] = before[name].doing(tidied, "decimal commas")
+    found = _count(decisions, names)
+    wrong = [name for name in likely if found[name].numbers < found[name].texts]
+    decisions.readings |= {name: before[name] for name in wrong}
+    return found | _count(decisions, wrong)
 
 
 def _count(decisions: Decisions, names: Iterable[str]) -> dict[str, Numbers]:
@@ -92,10 +122,13 @@ def _count(decisions: Decisions, names: Iterable[str]) -> dict[str, Numbers]:
     }
 
 
-def _row(decisions: Decisions, inner: Iterable[str], outer: Iterable[str]) -> tuple[int, ...]:
-    """One row of aggregates over expressions of `TABLE`."""
+def _row(
+    decisions: Decisions, inner: Iterable[str], outer: Iterable[str], *, limit: int | None = None
+) -> tuple[int, ...]:
+    """One row of aggregates over expressions of `TABLE`, or of its first rows."""
+    of_rows = f"(from {TABLE} limit {limit})" if limit else TABLE
     (row,) = decisions.connection.execute(
-        f"select {', '.join(outer)} from (select {', '.join(inner)} from {TABLE})"
+        f"select {', '.join(outer)} from (select {', '.join(inner)} from {of_rows})"
     ).fetchall()
     return tuple(row)
 
@@ -106,8 +139,6 @@ def _tidy(decisions: Decisions, found: dict[str, Numbers]) -> set[str]:
     Returns the shares whose cells say that they are percents.
     """
     odd = [name for name, numbers in found.items() if numbers.texts > numbers.numbers]
-    with_commas = _read_decimal_commas(decisions, found, odd)
-    odd = [name for name in odd if name not in with_commas]
     if not odd:
         return set()
     signs, before, percents = _signs(decisions, odd), dict(decisions.readings), set()
@@ -129,30 +160,6 @@ def _tidy(decisions: Decisions, found: dict[str, Numbers]) -> set[str]:
         if signs[name].endings and name in shares():
             percents.add(name)
     return percents
-
-
-def _read_decimal_commas(decisions: Decisions, found: dict[str, Numbers], names: list[str]) -> set[str]:
-    """Read the columns that are decimal commas throughout, and return them.
-
-    Whoever writes one such column writes all of them so: to look for other signs in each would take half as long as
-    the whole import.
-    """
-    names = [name for name in names if name not in whole_numbers()]
-    if not names:
-        return set()
-    inner = (f"{decisions.text(name)} as t{place}" for place, name in enumerate(names))
-    signs = (f"count(*) filter (contains(t{place}, ',')), count(*) filter (contains(t{place}, '.'))"
-             for place, _ in enumerate(names))  # fmt: skip
-    row = _row(decisions, inner, signs)
-    likely = [name for place, name in enumerate(names) if row[2 * place] and not row[2 * place + 1]]
-    before = dict(decisions.readings)
-    for name in likely:
-        tidied = texts.tidy_number(decisions.text(name), whole=False, has_commas=True, endings=())
-        decisions.readings[name] = before[name].doing(tidied, "decimal commas")
-    read = {name: numbers for name, numbers in _count(decisions, likely).items() if numbers.numbers == numbers.texts}
-    found |= read
-    decisions.readings |= {name: before[name] for name in likely if name not in read}
-    return set(read)
 
 
 def _signs(decisions: Decisions, names: list[str]) -> dict[str, Signs]:
