@@ -145,8 +145,8 @@ def unpack_gzipped(name: str, path: Path, target: Path, allowance: Allowance) ->
         _copy(cast(IO[bytes], file), target, allowance)
 
 
-def require_small(name: str, path: Path) -> None:
-    """Unpack a workbook without keeping anything of it. Raises `SongFileError` where it is too large to be one."""
+def unpacked(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
+    """What is in a zip, block by block, each with the name of its file. Raises `SongFileError` where it is too much."""
     allowance = Allowance(name, path.stat().st_size)
     with damage_told(name), zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
@@ -155,6 +155,7 @@ def require_small(name: str, path: Path) -> None:
             with archive.open(entry) as file:
                 while block := file.read(1 << 20):
                     allowance.take(len(block))
+                    yield entry.filename, block
 
 
 def _copy(file: IO[bytes], target: Path, allowance: Allowance) -> None:

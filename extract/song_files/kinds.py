@@ -81,9 +81,9 @@ def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
         if is_listening_history(file_name, text):
             raise ListeningHistory(name)
         return "json"
-    # JSON lines of which the first is broken; but a CSV is one under any name.
-    has_objects = re.search(r"^[ \t]*\{", text, re.MULTILINE)
-    return "json" if has_objects and ENDINGS.get(ending_of(file_name)) == "json" else "csv"
+    # JSON lines of which the first is broken, or no text at all; but a CSV is one under any name.
+    may_be_json = not text or re.search(r"^[ \t]*\{", text, re.MULTILINE)
+    return "json" if may_be_json and ENDINGS.get(ending_of(file_name)) == "json" else "csv"
 
 
 def ending_of(file_name: str) -> str:

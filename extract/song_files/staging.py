@@ -61,7 +61,7 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, 
     try:
         return STAGES[part.kind](connection, part)
     except duckdb.Error as error:
-        if "No space left on device" in str(error):
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left on device" in str(error):
             raise
         raise SongFileError(
             f"{part.name} cannot be read as {part.kind}; it may be damaged or cut short: {str(error).splitlines()[0]}"

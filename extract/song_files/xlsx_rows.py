@@ -3,28 +3,63 @@
 Belongs here: workbooks alone: which sheet, and a cell's text. Not here: what the columns mean (layouts.py).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 import duckdb
 from python_calamine import CalamineError, CalamineWorkbook
 
-from extract.song_files.archives import require_small, way_to_name_one
+from extract.song_files.archives import unpacked, way_to_name_one
 from extract.song_files.errors import SongFileError
 from extract.song_files.parts import Part
 from extract.song_files.rows import TABLE, Record, check_columns, fill
+
+MOST_CELLS = 30_000_000  # as many as the longest sheet has in 28 columns; the reader takes about 40 bytes for each
+
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\sr="(\d{1,7})"')
+_COLUMN_BEYOND_Z = re.compile(rb'\br="([A-Z]{2,3})\d')
 
 Cell = int | float | str | bool | time | date | datetime | timedelta | None
 
 
 def stage_xlsx(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, str]:
     """Make `TABLE` of the rows of its sheets, which must have the same columns; returns these, which are all text."""
-    require_small(part.name, part.path)
+    _require_small(part)
     try:
         with CalamineWorkbook.from_path(part.path) as book:
             return _stage(connection, part, book)
     except CalamineError as error:
         raise SongFileError(f"{part.name} cannot be read as a workbook; it may be damaged: {error}") from error
+
+
+def _require_small(part: Part) -> None:
+    """Raise `SongFileError` for a workbook that would fill the memory.
+
+    The reader makes a grid of all cells up to the last one, so a single cell far from the others makes a large one.
+    """
+    rows: dict[str, int] = {}
+    columns: dict[str, int] = {}
+    rest = b""
+    before = None
+    for inner, block in unpacked(part.name, part.path):
+        text = (rest if inner == before else b"") + block
+        before, rest = inner, text[-64:]  # a place may stand in two blocks
+        rows[inner] = max([rows.get(inner, 0), *map(int, _ROW.findall(text))])
+        letters = set(_COLUMN_BEYOND_Z.findall(text))
+        columns[inner] = max([columns.get(inner, 26), *map(_column_number, letters)])
+        if rows[inner] * columns[inner] > MOST_CELLS:
+            raise SongFileError(
+                f"{part.name} has a sheet of more than {MOST_CELLS:,} cells, most of them perhaps empty. Delete the "
+                "rows and columns that are not used, or save the table as CSV."
+            )
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - ord("A") + 1
+    return number
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, part: Part, book: CalamineWorkbook) -> dict[str, str]:

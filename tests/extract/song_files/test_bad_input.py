@@ -353,3 +353,18 @@ def test_no_file_is_changed_and_none_is_left_on_errors(tmp_path: Path) -> None:
             staged(path)
         assert path.read_bytes() == content
         assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize("place", ["A1048576", "XFD1048576"])
+def test_a_cell_far_from_the_others_fills_no_memory(tmp_path: Path, place: str) -> None:
+    """Guards against gigabytes for a workbook of one kilobyte: its reader makes a grid of all cells up to the last."""
+    path = workbook(tmp_path / "songs.xlsx", {"A": [["a", "b"], [1, 2]]})
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    row = f'<row r="1048576"><c r="{place}"><v>3</v></c></row></sheetData>'
+    zipped(path, {name: content.replace(b"</sheetData>", row.encode()) for name, content in files.items()})
+    if place == "A1048576":
+        assert staged(path).rows == [("1", "2"), ("3", None)]
+        return
+    with pytest.raises(SongFileError, match="more than 30,000,000 cells, most of them perhaps empty"):
+        staged(path)

@@ -12,6 +12,7 @@ import pytest
 
 from extract.song_files import SongFileError, contained, standard_input
 from tests.extract.song_files.staged import COLUMNS, ROWS, Staged, csv_text, objects, staged, write_csv, zipped
+from warehouse.files import OutputError, require_another_file
 
 SHARED = Path("/work/shared/cases/make_cases.py")
 
@@ -185,6 +186,17 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
         import hashlib
 
         assert contained(path).digest().hexdigest() == hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_neither_an_archive_nor_a_folder_is_written_over(tmp_path: Path) -> None:
+    """Guards against an archive replaced by its own clean tracks, and a folder that reads them the next time."""
+    path = zipped(tmp_path / "songs.csv", {"a.csv": WHOLE})
+    with pytest.raises(OutputError, match="is the file that is read"):
+        require_another_file(path / "a.csv", path)
+    with pytest.raises(OutputError, match="lies in the folder that is read"):
+        require_another_file(tmp_path, tmp_path / "out.csv")
+    require_another_file(tmp_path, tmp_path / "sub" / "out.csv")
+    require_another_file(path / "a.csv", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize(
