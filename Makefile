@@ -56,8 +56,9 @@ install-spark: $(BIN)/.installed-spark  ## Add dbt's target spark (requirements-
 override INPUT := $(value INPUT)
 export INPUT
 
-run: install  ## The main job; INPUT=file.csv for your own dump, INPUT=tidytuesday for a published one
-	@$(BIN)/song-genres run $${INPUT:+--input="$$INPUT"}
+run: install  ## The main job; INPUT=songs.csv for your own file (with MAP=field=column where it needs that), or a dump's name
+	@$(BIN)/song-genres run $${INPUT:+--input="$$INPUT"} $${MAP:+--map="$$MAP"} $${UNIT:+--unit="$$UNIT"} \
+		$${ALL_GENRES:+--all-genres} $${MERGE_GENRES:+--merge-genres}
 
 dev: install  ## Dagster's web interface
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev

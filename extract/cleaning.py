@@ -5,13 +5,13 @@ stand in the dbt project alone and are handed in as SQL; the reading of the file
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from extract.dumps import documents
-from extract.song_files import CLEAN, contained, read, require_usable
+from extract.song_files import CLEAN, ReadingOptions, SongFile, contained, read, require_usable
 from warehouse import files, raw
 from warehouse.exports import FIRST_RULE_OF_THE_STUDY, copy_query, study_columns
 from warehouse.files import output_format, require_another_file, whole_or_not_there
@@ -38,14 +38,10 @@ class CleaningModels:
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """What a cleaning did: the layout of the file, and each rule with the rows it took and left, in order.
+    """What a cleaning did: the file as it was read, and each rule with the rows it took and left, in order."""
 
-    `warnings` are sentences on the file as a whole.
-    """
-
-    layout: str
+    file: SongFile
     audit: Sequence[tuple[str, int, int]]
-    warnings: tuple[str, ...] = ()
 
     @property
     def clean(self) -> int:
@@ -59,7 +55,7 @@ def clean_dump(
     models: CleaningModels,
     *,
     rejected: Path | None = None,
-    mapping: Mapping[str, str] | None = None,
+    options: ReadingOptions | None = None,
     progress: Progress = ignore,
 ) -> CleaningReport:
     """Write the clean tracks of the song file at `path` to `output`, the study's 18 columns in download order.
@@ -86,7 +82,7 @@ def clean_dump(
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".song-genres-", dir=output.parent))
         connection = stack.enter_context(files.connect(Path(folder) / f"{DATABASE}.duckdb"))
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        file = read(connection, container, CLEAN, mapping)
+        file = read(connection, container, CLEAN, options)
         progress(stage, 1, 3)
         raw.land(connection, raw.Dataset("", ""), documents(connection, file))
         for statement in models.statements:
@@ -95,7 +91,7 @@ def clean_dump(
             f"select rule, rows_removed, rows_after from ({models.cleaning_audit}) order by step"
         ).fetchall()
         unusable = sum(taken for _, taken, _ in audit[: [rule for rule, *_ in audit].index(FIRST_RULE_OF_THE_STUDY)])
-        if unusable * 2 > file.rows:
+        if unusable * 2 > file.listings:
             require_usable(connection, file)
         progress(stage, 2, 3)
         clean = f"select {study_columns()} from ({models.clean_tracks}) order by listing_id"
@@ -105,4 +101,4 @@ def clean_dump(
             listings = f"select {columns} from ({models.rejected_listings}) order by listing_id"
             copy_query(connection, listings, unfinished[1], output_format(rejected))
     progress(stage, 3, 3)
-    return CleaningReport(file.layout.name, audit, file.warnings)
+    return CleaningReport(file, audit)

@@ -5,15 +5,23 @@ the file (song_files), and any judgement of a row. What cannot be used is landed
 rejects it by name.
 """
 
-import hashlib
-import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from extract.song_files import FIELDS, IMPORT, TABLE, SongFile, SongFileError, contained, read, require_usable
+from extract.song_files import (
+    IMPORT,
+    Container,
+    ReadingOptions,
+    SongFile,
+    SongFileError,
+    contained,
+    read,
+    require_usable,
+)
 from warehouse import files, raw
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import for_shell, identifier, quoted
@@ -23,24 +31,38 @@ from warehouse.values import is_missing
 RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MEMORY_LIMIT = "512MB"  # DuckDB's; rows beyond it wait on disk, so that memory does not grow with the file
+ALBUM = ("album_id", "album_name", "album_release_date")
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did.
+    """What an import did, or would do.
 
-    `problem_rows` are landed but hold something that cannot be used, `problems` names some of them, and `warnings` are
-    sentences on the file as a whole.
+    `file` is the file as it was read; `problem_rows` are landed but hold something that cannot be used, and `problems`
+    names some of them.
     """
 
     dataset: str
     source: str
-    layout: str
-    listings: int
+    file: SongFile
     already_landed: bool
     problem_rows: int
     problems: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> str:
+        """The layout's name."""
+        return self.file.layout_name
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on the file as a whole."""
+        return self.file.warnings
+
+    @property
+    def listings(self) -> int:
+        """The number of listings."""
+        return self.file.listings
 
 
 def import_dump(
@@ -48,72 +70,94 @@ def import_dump(
     warehouse_file: Path,
     *,
     name: str | None = None,
-    mapping: Mapping[str, str] | None = None,
+    options: ReadingOptions | None = None,
     progress: Progress = ignore,
 ) -> ImportReport:
     """Land the dump at `path` in one transaction and make it the active dataset; the same file again changes nothing.
 
-    `name` is the dataset's (default: the file's, without its ending); `mapping` gives our field -> the file's column,
-    for layouts that are not recognised. `listing_id` is the row's number in the file, counted from 1; blank lines and
-    the header are no rows.
+    `name` is the dataset's (default: the file's, without its ending); `options` say how the file is read where it does
+    not say so itself. They are remembered with the dataset, and need not be given with the same file again.
+    `listing_id` is the row's number in the file, counted from 1 (where each genre of a row makes a listing, they are
+    counted on); blank lines and the header are no rows.
 
     Raises `SongFileError`: no such file, an unknown layout or format, other content under a name that is taken, or
     more than half of the rows unusable. Then nothing is landed.
     """
-    mapping = mapping or {}
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
     container = contained(path)
     name = name or container.dataset
     if name in RESERVED_NAMES:
         raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
-    digest = _digest(path, mapping)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        known = connection.execute(
-            "select content_sha256, source from raw.datasets where dataset = ?", [name]
-        ).fetchone()
-        if known and known[0] != digest:
+        known = raw.dataset(connection, name)
+        if not options and known and known.reading:
+            options = ReadingOptions.of_json(known.reading)
+        options = options or ReadingOptions()
+        digest = _digest(container, options)
+        if known and known.content_sha256 != digest:
+            other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
             raise SongFileError(
-                f"{path}: a dataset {name!r} was landed before from {known[1]}, with other content or another --map. "
-                f"Give this one a name of its own: song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}"
+                f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
+                f"options, such as another --map. Give this one a name of its own: {other}"
             )
-        file = read(connection, container, IMPORT, mapping)
+        file = read(connection, container, IMPORT, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
         progress(stage, 2, 3)
-        dataset = raw.Dataset(name, known[1] if known else f"dump:{path.name}", content_sha256=digest)
+        source = known.source if known else f"dump:{path.name}"
         if known:
             raw.use(connection, name)
         else:
+            reading = options.as_json() if options else None
+            dataset = raw.Dataset(name, source, content_sha256=digest, reading=reading)
             raw.land(connection, dataset, documents(connection, file))
     progress(stage, 3, 3)
+    return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
+
+
+def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions | None = None) -> ImportReport:
+    """What `import_dump` would do, without a warehouse. Raises `SongFileError` as it does."""
+    container = contained(path)
+    with (
+        tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
+        files.connect(Path(folder) / "look.duckdb") as connection,
+    ):
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        file = read(connection, container, IMPORT, options)
+        problem_rows, problems = require_usable(connection, file)
     return ImportReport(
-        name, dataset.source, file.layout.name, file.rows, bool(known), problem_rows, tuple(problems), file.warnings
+        name or container.dataset, f"dump:{path.name}", file, already_landed=False, problem_rows=problem_rows,
+        problems=tuple(problems),
     )  # fmt: skip
 
 
-def _digest(path: Path, mapping: Mapping[str, str]) -> str:
-    """SHA-256 of the file's content and, where there is one, of the mapping: another mapping gives other documents."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    if mapping:
-        digest.update(json.dumps(mapping, sort_keys=True).encode())
+def _digest(file: Container, options: ReadingOptions) -> str:
+    """SHA-256 of the content and, where there are any, of the options: others give other documents."""
+    digest = file.digest()
+    if options:
+        digest.update(options.as_json().encode())
     return digest.hexdigest()
 
 
 def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str, duckdb.DuckDBPyRelation]:
-    """The raw rows of the file: a track document for each row, and an audio-features document for each readable one."""
-    value, known, layout = file.value, file.known, file.layout
-    rest = [column for column in file.types if column not in file.fields.values()]
+    """The raw rows of the file: a track document for each listing, and an audio-features document if it can be read."""
+    # What Spotify has no place for is kept as it stands, and so is each text that is read as another: nothing is lost.
+    rest = [*file.unused, *file.changed]
+
+    def value(name: str) -> str:
+        return file.value(name) if name in file.readings else "null::varchar"
 
     def text(column: str) -> str:
         return f"coalesce(to_json({column})::varchar, 'null')"
 
-    def digits(column: str) -> str:
+    def digits(name: str) -> str:
         # The file's own digits; what is no number stays text, for staging to reject by name.
-        return f"""case when {is_missing(column)} then 'null'
+        column = value(name)
+        missing = "" if name in file.clean else f"when {is_missing(column)} then 'null'"
+        return f"""case {missing}
             when regexp_full_match(trim({column}), {quoted(JSON_NUMBER)}) then trim({column}) else {text(column)} end"""
 
     def json_object(members: Mapping[str, str]) -> str:
@@ -121,46 +165,38 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
             "'{' || " + " || ',' || ".join(f"""'"{key}":' || {member}""" for key, member in members.items()) + " || '}'"
         )
 
-    artist = known("artist_name")
-    if layout.artist_separator:
-        names = f"string_split({artist}, {quoted(layout.artist_separator)})"
-        artists = f"to_json(list_transform({names}, lambda name: {{'name': trim(name)}}))::varchar"
-    else:
-        artists = f"to_json([{{'name': {artist}}}])::varchar"
+    artist = value("artist_name")
+    names = file.artists() or f"[{artist}]"
+    artists = f"to_json(list_transform({names}, lambda name: {{'name': name}}))::varchar"
     track = {
         "id": text(value("spotify_track_id")),
-        "name": text(known("song_name")),
+        "name": text(value("song_name")),
         "artists": f"case when {artist} is null then '[]' else {artists} end",
-        **{name: digits(value(name)) for name in ("duration_ms", "popularity") if name in file.fields},
+        **{name: digits(name) for name in ("duration_ms", "popularity") if name in file.readings},
     }
-    if "explicit" in file.fields:
+    if "explicit" in file.readings:
         explicit = value("explicit")
         flag = f"lower({explicit})"
         track["explicit"] = f"case when {flag} in ('true', 'false') then {flag} else {text(explicit)} end"
-    album = {
-        name.removeprefix("album_"): text(value(name))
-        for name in FIELDS
-        if name.startswith("album_") and name in file.fields
-    }
+    album = {name.removeprefix("album_"): text(value(name)) for name in ALBUM if name in file.readings}
     if album:
         track["album"] = json_object(album)
     if rest:
-        # What Spotify has no place for is kept as it stands: nothing of the file is lost.
         pairs = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"
-    features = {"id": track["id"], **{name: digits(value(name)) for name in AUDIO_FEATURES if name in file.fields}}
-    track_id, genre = value("spotify_track_id"), value("genre")
+    features = {"id": track["id"], **{name: digits(name) for name in AUDIO_FEATURES if name in file.readings}}
+    track_id, listing = value("spotify_track_id"), file.listing
     tracks = connection.sql(
         f"""
-        select {genre} as genre, {artist} as artist_name, {track_id} as track_id,
-            __row as listing_id, coalesce(__text, {json_object(track)}) as payload
-        from {TABLE}
+        select {value("genre")} as genre, {artist} as artist_name, {track_id} as track_id,
+            {listing} as listing_id, coalesce(__text, {json_object(track)}) as payload
+        from {file.source}
         """
     )
     audio_features = connection.sql(
         f"""
-        select {track_id} as track_id, __row as listing_id, {json_object(features)} as payload
-        from {TABLE} where __text is null
+        select {track_id} as track_id, {listing} as listing_id, {json_object(features)} as payload
+        from {file.source} where __text is null
         """
     )
     return {"tracks": tracks, "audio_features": audio_features}

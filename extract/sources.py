@@ -13,7 +13,7 @@ from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.http import LOOPBACK
 from extract.sandbox import SANDBOX
 from extract.settings import CrawlOptions, Settings
-from extract.song_files import SongFileError
+from extract.song_files import ReadingOptions, SongFileError
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -26,24 +26,35 @@ LOCAL_SANDBOX = Dataset("local-sandbox", "sandbox", is_synthetic=True)
 class Extraction:
     """What the warehouse now holds of the active dataset: the `rows` in each raw table, and how it came (`note`).
 
-    `report` is the crawl's, None where a dump was imported.
+    `report` is the crawl's, `imported` that of a dump's import; the one that did not take place is None.
     """
 
     dataset: Dataset
     rows: dict[str, int]
     note: str
     report: CrawlReport | None = None
+    imported: ImportReport | None = None
 
 
 def extract(
-    source: str, warehouse_file: Path, *, options: CrawlOptions | None = None, progress: Progress = ignore
+    source: str,
+    warehouse_file: Path,
+    *,
+    options: CrawlOptions | None = None,
+    reading: ReadingOptions | None = None,
+    progress: Progress = ignore,
 ) -> Extraction:
     """Land what `source` has and the warehouse lacks, make it the active dataset, and say what is there.
 
     `source` is, in this order: `auto` (the active dataset, or the sandbox where nothing was landed yet), `sandbox` or
     `spotify`; the path of a dump that exists; a published dump's name; the name of a landed dataset, which is then made
-    the active one. `options` are for crawls. Raises what `crawl`, `import_dump` and `fetch` raise.
+    the active one. `options` are for crawls, `reading` for files. Raises what `crawl`, `import_dump` and `fetch` raise.
     """
+    is_dump = Path(source).exists() or source in PUBLISHED_DUMPS
+    if reading and not is_dump and (source in ("auto", *CRAWLED) or source in _landed(warehouse_file)):
+        raise SongFileError(
+            f"{reading.as_arguments().strip()}: these options are for a file. Give its path: make run INPUT=songs.csv"
+        )
     if source == "auto":
         with files.connect(warehouse_file) as connection:
             active = raw.active_dataset(connection) or SANDBOX
@@ -54,14 +65,13 @@ def extract(
         report = _crawl(source, warehouse_file, options or CrawlOptions(), progress)
         cost = f"crawled with {report.requests:,} requests"
         return _extraction(warehouse_file, " ".join(report.notes) or cost, report)
-    is_dump = Path(source).exists() or source in PUBLISHED_DUMPS
     if not is_dump and source in _landed(warehouse_file):
         with files.connect(warehouse_file) as connection:
             raw.use(connection, source)
         return _extraction(warehouse_file, f"the dataset {source} was landed before; it is the active one now")
-    imported = import_or_fetch(source, warehouse_file, progress=progress)
+    imported = import_or_fetch(source, warehouse_file, options=reading, progress=progress)
     note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
-    return _extraction(warehouse_file, ". ".join((note, *imported.warnings)))
+    return replace(_extraction(warehouse_file, ". ".join((note, *imported.file.warnings))), imported=imported)
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:
@@ -80,15 +90,18 @@ def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: P
         return crawl(sandbox.settings(), warehouse_file, options, progress=progress)
 
 
-def import_or_fetch(source: str, warehouse_file: Path, *, progress: Progress = ignore) -> ImportReport:
+def import_or_fetch(
+    source: str, warehouse_file: Path, *, options: ReadingOptions | None = None, progress: Progress = ignore
+) -> ImportReport:
     """Import the dump at the path `source`, or the published dump of that name, downloaded where it must be.
 
     Raises `SongFileError`, which lists the known names, where `source` is neither.
     """
     if Path(source).exists() or (Path(source).suffix and source not in PUBLISHED_DUMPS):
-        return import_dump(Path(source), warehouse_file, progress=progress)
+        return import_dump(Path(source), warehouse_file, options=options, progress=progress)
     if source in PUBLISHED_DUMPS:
-        return import_dump(fetch(source, progress=progress), warehouse_file, name=source, progress=progress)
+        path = fetch(source, progress=progress)
+        return import_dump(path, warehouse_file, name=source, options=options, progress=progress)
     landed = ", ".join(_landed(warehouse_file)) or "none yet"
     raise SongFileError(
         f"{source!r} is neither a file nor a name that is known here.\n"

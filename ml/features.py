@@ -30,11 +30,11 @@ AUDIO_COLUMNS = len(AUDIO_FEATURES) + 3
 class Audio(TransformerMixin, BaseEstimator):
     """The audio features as numbers without gaps (float64, tracks x columns); popularity is none of them.
 
-    An unknown value becomes the training rows' median, and a feature that no training row has becomes 0: so an unknown
-    value means the same to every estimator. With `tempo_features` three more follow, which trees and nets do not easily
-    work out: the tempo's place in its octave (0 to 1; trackers often hear the double or the half), the number of beats,
-    and the tempo's distance to a whole number (machines keep whole ones). Raises `ModelError` for a missing column and
-    for an infinite value.
+    An unknown value becomes the training rows' median, and a feature that no training row has becomes 0 in every row:
+    so an unknown value means the same to every estimator, and what was never learnt says nothing. With `tempo_features`
+    three more follow, which trees and nets do not easily work out: the tempo's place in its octave (0 to 1; trackers
+    often hear the double or the half), the number of beats, and the tempo's distance to a whole number (machines keep
+    whole ones). Raises `ModelError` for a missing column and for an infinite value.
     """
 
     def __init__(self, tempo_features: bool = False) -> None:
@@ -44,7 +44,7 @@ class Audio(TransformerMixin, BaseEstimator):
         """Learn the medians of the columns AUDIO_FEATURES."""
         values = _numbers(X)
         known = ~np.isnan(values).all(axis=0)
-        self.medians_ = np.zeros(values.shape[1])
+        self.medians_ = np.full(values.shape[1], np.nan)
         self.medians_[known] = np.nanmedian(values[:, known], axis=0)
         return self
 
@@ -53,6 +53,7 @@ class Audio(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         values = _numbers(X)
         values = np.where(np.isnan(values), self.medians_, values)
+        values[:, np.isnan(self.medians_)] = 0
         if not self.tempo_features:
             return values
         tempo = values[:, AUDIO_FEATURES.index("tempo")]

@@ -26,10 +26,10 @@ import pyarrow.parquet as pq
 from ml.dataset import ModelError
 from ml.model_file import Model
 from ml.predictions import BATCH, RANKS, first_genres
-from warehouse.features import AUDIO_FEATURES, feature_ranges
+from warehouse.features import AUDIO_FEATURES, ENOUGH, SOUND, feature_ranges
 from warehouse.files import OutputFormat, identifier, output_format, quoted, whole_or_not_there
 from warehouse.progress import Progress, ignore
-from warehouse.values import NEVER_ABSENT, problem, usable_number
+from warehouse.values import problem, usable_number
 
 PROBLEMS_SHOWN = 5
 
@@ -40,14 +40,20 @@ class Songs:
 
     `name` is what errors call them, and `source` the table or view that holds them, in their order. `types` are their
     own columns, each with the type (DuckDB's) that it is given back as, and `fields` is our field (the audio features,
-    and song_name) -> its column. `reason` is SQL: why a row could not be read at all, else NULL.
+    and song_name) -> its column. `texts` is our field -> its text as SQL, for those that are read otherwise than they
+    stand. `reason` is SQL: why a row could not be read at all, else NULL.
     """
 
     name: str
     source: str
     types: Mapping[str, str]
     fields: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
     reason: str = "null::varchar"
+
+    def text(self, name: str) -> str:
+        """Our field's text as SQL."""
+        return f"{self.texts.get(name) or identifier(self.fields[name])}::varchar"
 
 
 @dataclass
@@ -180,7 +186,7 @@ def score_songs(
     such as "column tempo: '1000' is not within 0 to 300"; they count as missing), `model`, and `model_data`
     ("synthetic" or "real": what it was trained on).
 
-    Raises `ModelError`: a missing audio-feature column, or a column that is called like one of those added.
+    Raises `ModelError`: too few audio features, or a column that is called like one of those added.
     """
     with readable(songs.name):
         rules = rules_for(model, songs, connection)
@@ -192,10 +198,13 @@ def score_songs(
 def rules_for(model: Model, songs: Songs, connection: duckdb.DuckDBPyConnection) -> Rules:
     """The rules for songs like these.
 
-    Raises `ModelError`: a missing audio-feature column, or a column that is called like one of those added.
+    Raises `ModelError`: too few audio features, or a column that is called like one of those added.
     """
-    if missing := [feature for feature in NEVER_ABSENT if feature not in songs.fields]:
-        raise ModelError(f"{songs.name} lacks the columns {', '.join(missing)}. It has: {', '.join(songs.types)}.")
+    if len(set(SOUND) & set(songs.fields)) < ENOUGH:
+        raise ModelError(
+            f"{songs.name} has too few audio features: at least {ENOUGH} of {', '.join(SOUND)}. It has the columns: "
+            f"{', '.join(songs.types)}."
+        )
     ranks = range(1, min(RANKS, len(model.genres)) + 1)
     added = {
         **{column: kind for rank in ranks for column, kind in ((f"genre_{rank}", pa.string()),
@@ -271,13 +280,13 @@ def _query(songs: Songs, own: list[str], *, with_title: bool) -> str:
             missing.append(quoted(name))
             continue
         column, text = songs.fields[name], identifier(f"text of {_input(name)}")
-        texts.append(f"{identifier(column)}::varchar as {text}")
+        texts.append(f"{songs.text(name)} as {text}")
         inputs.append(f"{usable_number(name, text, *ranges[name])} as {given}")
         missing.append(f"case when {given} is null then {quoted(name)} end")
         problems.append(problem(name, column, text, *ranges[name], may_be_missing=True))
     if with_title:
         title = identifier(_input("song_name"))
-        known = f"trim({identifier(songs.fields['song_name'])}::varchar)" if "song_name" in songs.fields else "null"
+        known = f"trim({songs.text('song_name')})" if "song_name" in songs.fields else "null"
         inputs.append(f"nullif({known}::varchar, '') as {title}")
         missing.append(f"case when {title} is null then 'song_name' end")
     # Of nested values CSV can write no other form.

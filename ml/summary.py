@@ -28,7 +28,7 @@ class Summary:
 
     `listings` = clean tracks + rejected listings. `figures` are of the model that is shown, then of what was held out
     in the very same way: the study's forest and the majority class. `left_out` are genres that were not learnt, with
-    the reason.
+    the reason, and `notes` what to know of the figures, a sentence each.
     """
 
     build: Build
@@ -38,6 +38,7 @@ class Summary:
     model: ShownModel
     figures: list[Figures]
     left_out: list[tuple[str, str]]
+    notes: list[str]
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
@@ -54,6 +55,7 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
     ).fetchone() or (0, 0, 0)
     figures: list[Figures] = []
     left_out: list[tuple[str, str]] = []
+    notes: list[str] = []
     if model.run_id:
         rows = connection.execute(
             """
@@ -75,4 +77,6 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
         left_out = connection.execute(
             "select genre, reason from ml.genres_left_out where run_id = ? order by genre", [model.run_id]
         ).fetchall()
-    return Summary(build, listings, clean, genres, model, figures, left_out)
+        ((said,),) = connection.execute("select notes from ml.model_runs where run_id = ?", [model.run_id]).fetchall()
+        notes = (said or "").splitlines()
+    return Summary(build, listings, clean, genres, model, figures, left_out, notes)

@@ -223,7 +223,7 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
     test = np.concatenate([split.test for split in splits])
     true, artists = genres[test], tracks.first_artists[test]
     n_artists = len(np.unique(artists))
-    notes = plan.notes(tracks) + _feature_notes(tracks)
+    notes = plan.notes(tracks) + _feature_notes(tracks) + _artist_notes(tracks)
     if not converged:
         notes.append("It stopped at its limit of iterations, before it had converged.")
     if n_artists < FEW_ARTISTS:
@@ -310,6 +310,18 @@ def _feature_notes(tracks: Tracks) -> list[str]:
     if constant:
         notes.append(f"The same for every track, so of no use: {', '.join(constant)}.")
     return notes
+
+
+def _artist_notes(tracks: Tracks) -> list[str]:
+    """What it means for the figures that artists are unknown."""
+    nameless, total = int(tracks.frame["artist_name"].isna().sum()), len(tracks.frame)
+    if not nameless:
+        return []
+    which = "any track" if nameless == total else f"{nameless:,} of {total:,} tracks"
+    return [
+        f"No artist is known of {which}: each counts as an artist of its own, so an artist may be on both sides of the "
+        "split, which flatters the figures."
+    ]
 
 
 def _sample(rows: np.ndarray, size: int, seed: int) -> np.ndarray:

@@ -8,13 +8,15 @@ import io
 import sys
 import time
 from contextlib import AbstractContextManager, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from orchestration.failures import is_suspended, told_as
+from orchestration.readings import FileReading
 from orchestration.screens import (
     SONGS_SHOWN,
     STAGES,
@@ -27,15 +29,18 @@ from orchestration.screens import (
     print_extraction,
     print_import,
     print_publication,
+    print_reading,
     print_runs,
     print_sandbox,
     print_songs,
     print_summary,
     print_tally,
-    print_warnings,
     screen_progress,
 )
 from warehouse import files, raw
+
+if TYPE_CHECKING:
+    from extract.song_files import ReadingOptions
 
 app = typer.Typer(
     help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
@@ -91,7 +96,21 @@ BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
 ]
 MappingOption = Annotated[
-    list[str] | None, typer.Option("--map", help="our_field=column, for a layout we do not know; repeat it.")
+    list[str] | None, typer.Option("--map", help="our_field=column, for a column we do not know; repeat it.")
+]
+UnitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unit",
+        help="field=unit, where a column's values do not tell: duration=s (or ms, min, clock), energy=percent (or "
+        "share); of artist_name and genre, what separates several in a cell. Repeat it.",
+    ),
+]
+AllGenres = Annotated[
+    bool, typer.Option("--all-genres", help="Each genre of a cell makes a listing, not the first alone.")
+]
+MergeGenres = Annotated[
+    bool, typer.Option("--merge-genres", help="Genres that differ in case, spaces and marks alone are one.")
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
 ModelName = Annotated[
@@ -112,12 +131,13 @@ def _crawl_config(source: str, genres: list[str] | None, file: Path | None, **se
     return found | {"source": source, "genres": limits}
 
 
-def _mapping(options: list[str] | None) -> dict[str, str]:
-    """What --map says: our field -> the dump's column."""
-    pairs = [item.partition("=") for item in options or []]
-    if bad := [field for field, equals, column in pairs if not (field and equals and column)]:
-        raise typer.BadParameter(f"--map takes field=column, such as genre=style; got {bad[0]!r}")
-    return {field: column for field, _, column in pairs}
+def _reading(
+    mapping: list[str] | None, units: list[str] | None, *, all_genres: bool = False, merge_genres: bool = False
+) -> "ReadingOptions":
+    """What --map and the options beside it say of a file."""
+    from extract.song_files import ReadingOptions
+
+    return ReadingOptions.of_texts(mapping, units, all_genres=all_genres, merge_genres=merge_genres)
 
 
 def _active_dataset() -> raw.Dataset | None:
@@ -138,6 +158,10 @@ def run(
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
     max_wait: MaxWait = None,
+    mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
     model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
@@ -148,7 +172,7 @@ def run(
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
             requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
-        )  # fmt: skip
+        ) | asdict(_reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres))  # fmt: skip
         if source == "auto":
             print_active_dataset(_active_dataset())
     with _plain_errors(), console.status("Starting Dagster and dbt …"):
@@ -162,10 +186,12 @@ def run(
         log.parent.mkdir(exist_ok=True)
     with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
         trained = {"model": model, "features": features, "seed": seed, "refit": refit}
-        steps = run_everything({"raw_documents": config, "genre_model": trained}, progress)
-    seconds = {STAGES[step]: spent for step, spent in steps.items() if step in STAGES}
+        result = run_everything({"raw_documents": config, "genre_model": trained}, progress)
+    seconds = {STAGES[step]: spent for step, spent in result.seconds.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
+        if result.reading:
+            print_reading(result.reading)
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
         print_summary(
@@ -226,13 +252,21 @@ def import_command(
     file: Annotated[Path, typer.Argument(help="CSV (also .gz), Parquet or JSON lines.")],
     name: Annotated[str | None, typer.Option(help="The dataset's name; the file's name by default.")] = None,
     mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how the file is read, and land nothing.")] = False,
 ) -> None:
     """Land a dump as raw documents and make it the active dataset."""
-    from extract.dumps import import_dump
+    from extract.dumps import import_dump, look_at_dump
 
     with _plain_errors(), screen_progress() as progress:
-        report = import_dump(file, files.warehouse_path(), name=name, mapping=_mapping(mapping), progress=progress)
-    print_import(report)
+        options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
+        if dry_run:
+            report = look_at_dump(file, name=name, options=options)
+        else:
+            report = import_dump(file, files.warehouse_path(), name=name, options=options, progress=progress)
+    print_import(report, is_landed=not dry_run)
 
 
 @app.command()
@@ -243,15 +277,17 @@ def clean(
         Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
     ] = None,
     mapping: MappingOption = None,
+    unit: UnitOption = None,
+    all_genres: AllGenres = False,
+    merge_genres: MergeGenres = False,
 ) -> None:
     """Clean a dump into a file, by the same rules, without touching the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
     with _plain_errors(), screen_progress() as progress:
-        report = clean_dump(
-            file, output, cleaning_models(), rejected=rejected, mapping=_mapping(mapping), progress=progress
-        )
+        options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
+        report = clean_dump(file, output, cleaning_models(), rejected=rejected, options=options, progress=progress)
     print_cleaning(report, output)
 
 
@@ -342,6 +378,7 @@ def predict(
         Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
     ] = "local",
     mapping: MappingOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Score songs: the five likeliest genres of each, with probabilities."""
     from ml.predictions import published_model_path
@@ -349,9 +386,9 @@ def predict(
     if out and output:
         raise typer.BadParameter("OUT is given twice, as an argument and as --output; give one.")
     output = out or output
-    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping):
+    if engine == "spark" and (output in (None, "-") or file == "-" or file_format or mapping or unit):
         raise typer.BadParameter(
-            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, and no --map."
+            "--engine spark takes IN, Parquet, and OUT, a new folder; no standard input or output, no --map or --unit."
         )
     with _plain_errors():
         if output and output != "-" and engine == "local":
@@ -371,10 +408,10 @@ def predict(
 
             with screen_progress() as progress:
                 scored = score_file(
-                    model, file, output, written_as=file_format, mapping=_mapping(mapping), shown=SONGS_SHOWN,
+                    model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            print_warnings(scored.warnings)
+            print_reading(FileReading.of(scored.file), errors)
             if output is None:
                 print_songs(scored)
             tally = scored.tally

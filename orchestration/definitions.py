@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from orchestration import jobs
 from orchestration.assets import extract, model, report, warehouse
+from orchestration.readings import FileReading
 from orchestration.resources import ROOT, dbt_resource, point_dbt_at, warehouse_resource
 from warehouse.progress import Progress
 
@@ -38,10 +40,18 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
     )
 
 
-def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, float]:
+@dataclass(frozen=True)
+class Everything:
+    """What came of a run: the seconds that each step took, by name, and how a file was read, where one was."""
+
+    seconds: dict[str, float]
+    reading: FileReading | None
+
+
+def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) -> Everything:
     """Run the job `everything` in this process, recorded as Dagster's own runs are.
 
-    `config` is for each step, by name. Returns the seconds that each step took, by name; raises what a step raises.
+    `config` is for each step, by name. Raises what a step raises.
     """
     job = definitions(progress).resolve_job_def("everything")
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
@@ -52,11 +62,16 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )
-    return {
-        event.step_key: event.step_success_data.duration_ms / 1000
-        for event in result.all_events
-        if event.is_step_success and event.step_key
-    }
+    landed = result.asset_materializations_for_node("raw_documents")
+    reading = landed[0].metadata.get("reading") if landed else None
+    return Everything(
+        seconds={
+            event.step_key: event.step_success_data.duration_ms / 1000
+            for event in result.all_events
+            if event.is_step_success and event.step_key
+        },
+        reading=FileReading.of_json(reading.value) if reading else None,
+    )
 
 
 defs = definitions()

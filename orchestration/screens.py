@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from orchestration.readings import FileReading
+
 if TYPE_CHECKING:
     from extract.cleaning import CleaningReport
     from extract.dumps import ImportReport
@@ -38,6 +40,7 @@ console = Console()
 errors = Console(stderr=True)
 
 SONGS_SHOWN = 20
+COLUMNS_SHOWN = 20
 STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
@@ -82,12 +85,6 @@ def screen_progress() -> Iterator[ScreenProgress]:
         yield ScreenProgress(progress)
 
 
-def print_warnings(warnings: Sequence[str]) -> None:
-    """What the person whose file it is should look at."""
-    for warning in warnings:
-        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
-
-
 def print_active_dataset(active: "Dataset | None") -> None:
     """Which dataset a run without --input goes on with, and how to choose another."""
     if active is None:
@@ -123,22 +120,26 @@ def print_extraction(extraction: "Extraction") -> None:
     console.print(table)
 
 
-def print_import(report: "ImportReport") -> None:
-    """What an import landed, and the first rows that cannot be used."""
+def print_import(report: "ImportReport", *, is_landed: bool) -> None:
+    """How a file was read, what an import landed of it or would land, and the first rows that cannot be used."""
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    name = escape(report.dataset)
-    console.print(f"Dataset [bold]{name}[/] ({report.layout} layout): {verb}. It is the active one now.")
-    print_warnings(report.warnings)
+    end = (
+        f"{verb}. It is the active one now."
+        if is_landed
+        else f"would land {report.listings:,} listings; nothing was landed."
+    )
+    console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
+    print_reading(FileReading.of(report.file))
     if report.problem_rows:
-        console.print(f"{report.problem_rows:,} rows cannot be used; they are landed and will be rejected. The first:")
-        for problem in report.problems:
-            console.print(f"  {problem}", highlight=False, markup=False)
+        then = "are landed and will be rejected" if is_landed else "would be landed and rejected"
+        console.print(f"{report.problem_rows:,} rows cannot be used; they {then}. The first:")
+        print_problems(report.problems)
 
 
 def print_cleaning(report: "CleaningReport", output: Path) -> None:
     """The table of cleaning rules, with the rows that each took and left."""
-    print_warnings(report.warnings)
-    title = f"{escape(str(output))} ({report.layout} layout)"
+    print_reading(FileReading.of(report.file))
+    title = f"{escape(str(output))} ({escape(report.file.layout_name)} layout)"
     table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
         table.add_row(rule, f"{taken:,}", f"{after:,}")
@@ -186,8 +187,7 @@ def print_tally(tally: "Tally", output: str | None) -> None:
             highlight=False,
             soft_wrap=True,
         )
-        for problem in tally.problems:
-            errors.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+        print_problems(tally.problems, errors)
 
 
 def print_export(written: "Export", what: str) -> None:
@@ -220,6 +220,8 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
         shown = "; ".join(f"{genre}: {reason}" for genre, reason in summary.left_out[:3])
         more = f"; {len(summary.left_out) - 3} more in ml.genres_left_out" if len(summary.left_out) > 3 else ""
         table.add_row(f"{len(summary.left_out)} genres not learnt", shown + more)
+    for note in summary.notes:
+        table.add_row("to know", escape(note))
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
@@ -227,6 +229,34 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
     table.add_row("database", str(database))
     table.add_row("report", str(report))
     console.print(table)
+
+
+def print_reading(reading: FileReading, console: Console = console) -> None:
+    """What became of each column of a file, in one short table, and what else is to be known of the file."""
+    told = [row for row in reading.columns if row[2] or row[0].lower() != row[1]]
+    table = Table("column", "is", "and was", box=None, pad_edge=False)
+    for column, field, done in told:
+        table.add_row(escape(column[:60]) or "[dim]none[/]", field, escape(done) or "[dim]read as it stands[/]")
+    if told:
+        console.print(table)
+    if others := len(reading.columns) - len(told):
+        console.print(f"Of our names, and read as they stand: {others} columns.", highlight=False)
+    if reading.unknown:
+        console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
+    if reading.unused:
+        shown = ", ".join(escape(column[:60]) for column in reading.unused[:COLUMNS_SHOWN])
+        more = f" and {len(reading.unused) - COLUMNS_SHOWN:,} more" if len(reading.unused) > COLUMNS_SHOWN else ""
+        console.print(f"Columns not used: {shown}{more}.", highlight=False, soft_wrap=True)
+    for note in reading.notes:
+        console.print(escape(note), highlight=False, soft_wrap=True)
+    for warning in reading.warnings:
+        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+
+
+def print_problems(problems: Sequence[str], console: Console = console) -> None:
+    """Rows that cannot be used."""
+    for problem in problems:
+        console.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_publication(publication: "Publication", path: Path) -> None:

@@ -6,14 +6,14 @@ and scoring (ml/scoring.py).
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from extract.song_files import PREDICT, TABLE, Container, contained, read, standard_input
+from extract.song_files import PREDICT, Container, ReadingOptions, SongFile, contained, read, standard_input
 from ml.model_file import Model, load
 from ml.predictions import BATCH
 from ml.scoring import Scoring, Songs, Tally, connect, score_songs, write_songs
@@ -23,10 +23,10 @@ from warehouse.progress import Progress, ignore
 
 @dataclass(frozen=True)
 class FileScoring:
-    """The songs of a file being scored, and sentences on the file as a whole."""
+    """The songs of a file being scored, and the file as it was read."""
 
     scoring: Scoring
-    warnings: tuple[str, ...]
+    file: SongFile
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def scored_file(
     model: Model,
     file: Path | Container,
     *,
-    mapping: Mapping[str, str] | None = None,
+    options: ReadingOptions | None = None,
     batch: int = BATCH,
     progress: Progress = ignore,
 ) -> Iterator[FileScoring]:
@@ -44,19 +44,20 @@ def scored_file(
     """
     container = contained(file) if isinstance(file, Path) else file
     with tempfile.TemporaryDirectory(prefix="song-genres-") as spill, connect(Path(spill)) as connection:
-        found = read(connection, container, PREDICT, mapping)
-        songs = Songs(found.name, TABLE, found.types, found.fields, reason="__reason")
-        yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found.warnings)
+        found = read(connection, container, PREDICT, options)
+        texts = {name: found.value(name) for name in found.columns}
+        songs = Songs(found.name, found.source, found.types, found.columns, texts, reason="__reason")
+        yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found)
 
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file that was scored: by which model, what was found, and the `first` songs where nothing was to be written."""
+    """A file that was scored: by which model, how it was read, and the `first` songs where nothing was to be written."""
 
     run_id: str
     is_synthetic: bool
     tally: Tally
-    warnings: tuple[str, ...]
+    file: SongFile
     first: list[dict[str, Any]]
     has_more: bool
 
@@ -67,7 +68,7 @@ def score_file(
     output: str | None,
     *,
     written_as: str | None = None,
-    mapping: Mapping[str, str] | None = None,
+    options: ReadingOptions | None = None,
     shown: int,
     progress: Progress = ignore,
 ) -> ScoredFile:
@@ -84,7 +85,7 @@ def score_file(
             stack.enter_context(standard_input(sys.stdin.buffer, is_json=is_json))
         )  # fmt: skip
         batch = BATCH if output else shown
-        found = stack.enter_context(scored_file(model, source, mapping=mapping, batch=batch, progress=progress))
+        found = stack.enter_context(scored_file(model, source, options=options, batch=batch, progress=progress))
         if output is None:
             songs = found.scoring.__iter__()
             tables = list(islice(songs, 2))  # the second only says whether there are more
@@ -97,4 +98,4 @@ def score_file(
             write_songs(found.scoring, sys.stdout.buffer, written_as=OutputFormat(kind))
         else:
             write_songs(found.scoring, Path(output))
-    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.warnings, first, has_more)
+    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.file, first, has_more)

@@ -5,6 +5,7 @@ spells them (extract/).
 """
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,10 +31,32 @@ def feature_units() -> dict[str, str]:
     return {name: feature["unit"] for name, feature in features.items()}
 
 
+SOUND = [name for name in AUDIO_FEATURES if name != "duration_ms"]
+"""The audio features that say how a song sounds."""
+
+ENOUGH = 3
+"""A table with fewer columns of `SOUND` is none of songs with audio features: `key` or `mode` may be anything."""
+
+
+def _numbers() -> dict[str, dict[str, Any]]:
+    """The audio features and popularity, with what dbt_project.yml says of each."""
+    found: dict[str, dict[str, Any]] = _VARIABLES["audio_features"] | {"popularity": _VARIABLES["popularity"]}
+    return found
+
+
+def whole_numbers() -> list[str]:
+    """The features, and popularity, that are whole numbers."""
+    return [name for name, number in _numbers().items() if number["type"] != "double"]
+
+
+def shares() -> list[str]:
+    """The features that are shares from 0 to 1."""
+    return [name for name, number in _numbers().items() if number["unit"] == "share"]
+
+
 def feature_ranges() -> dict[str, tuple[float, float]]:
     """The lowest and highest value of each audio feature and of popularity, in the feature's unit."""
-    features = _VARIABLES["audio_features"] | {"popularity": _VARIABLES["popularity"]}
-    return {name: (float(feature["minimum"]), float(feature["maximum"])) for name, feature in features.items()}
+    return {name: (float(number["minimum"]), float(number["maximum"])) for name, number in _numbers().items()}
 
 
 def study_genres() -> list[str]:

@@ -130,7 +130,13 @@ def output_format(path: Path) -> OutputFormat:
 
 
 def require_another_file(source: Path, output: Path) -> None:
-    """Raise `OutputError` where `output` is the file `source` itself, even through a symbolic or hard link."""
+    """Raise `OutputError` where `output` is the file `source` itself, even through a symbolic or hard link.
+
+    A source may also be a folder, whose files are read, or a table in an archive (`archive.zip/songs.csv`).
+    """
+    if source.is_dir() and output.absolute().parent.resolve() == source.resolve():
+        raise OutputError(f"{output.absolute()} lies in the folder that is read. Name an output elsewhere.")
+    source = next((path for path in (source, *source.parents) if path.is_file()), source)
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(
             f"{output.absolute()} is the file that is read, and would be overwritten. It is as it was. Name "

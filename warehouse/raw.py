@@ -34,7 +34,8 @@ _DDL = {
     is_synthetic boolean not null,
     is_active boolean not null,
     content_sha256 varchar,
-    landed_at timestamp not null""",
+    landed_at timestamp not null,
+    reading varchar""",
     "artists": _DOCUMENT_COLUMNS.format(keys="genre varchar not null, artist_id varchar"),
     "tracks": _DOCUMENT_COLUMNS.format(
         keys="genre varchar, artist_id varchar, artist_name varchar, track_id varchar, listing_id bigint not null"
@@ -76,6 +77,9 @@ LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_a
 READ_BY_DBT = ("datasets", *LANDED_AT)
 """The tables that the dbt project reads."""
 
+ADDED = {"datasets": ("reading",)}
+"""Columns that warehouses of earlier versions lack; they are added, empty, when the warehouse is next written to."""
+
 _COMMENTS = {
     "datasets": "One row per catalogue. Exactly one is active: staging reads that one alone.",
     "artists": "One row per artist document and search hit: the artist as found under the genre that was asked for.",
@@ -91,12 +95,16 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """A catalogue: its name, its source (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up."""
+    """A catalogue: its name, its source (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up.
+
+    `reading` says, as text, how a dump's file was told to be read; None where nothing was said.
+    """
 
     name: str
     source: str
     is_synthetic: bool = False
     content_sha256: str | None = None
+    reading: str | None = None
 
 
 class UnknownDataset(LookupError):
@@ -128,7 +136,8 @@ def raw_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
             "another file with WAREHOUSE_PATH."
         )
     for table in TABLES:
-        if lacking := set(_columns(table)) - found.get(f"raw.{table}", set(_columns(table))):
+        needed = set(_columns(table)) - set(ADDED.get(table, ()))
+        if lacking := needed - found.get(f"raw.{table}", needed):
             raise WarehouseError(
                 f"{path} was made by another version: raw.{table} has no column {', '.join(sorted(lacking))}. Nothing "
                 "was changed. Use that version, or name another file with WAREHOUSE_PATH."
@@ -155,6 +164,8 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
         if table not in existing:
             connection.execute(f"create table raw.{table} ({columns})")
             connection.execute(f"comment on table raw.{table} is {quoted(_COMMENTS[table])}")
+        for column in ADDED.get(table, ()):
+            connection.execute(f"alter table raw.{table} add column if not exists {column} varchar")
 
 
 @cache
@@ -229,8 +240,9 @@ def land(
 
 def _record_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, *, activate: bool) -> None:
     connection.execute(
-        "insert into raw.datasets values (?, ?, ?, false, ?, ?) on conflict (dataset) do nothing",
-        [dataset.name, dataset.source, dataset.is_synthetic, dataset.content_sha256, now()],
+        "insert into raw.datasets (dataset, source, is_synthetic, is_active, content_sha256, landed_at, reading) "
+        "values (?, ?, ?, false, ?, ?, ?) on conflict (dataset) do nothing",
+        [dataset.name, dataset.source, dataset.is_synthetic, dataset.content_sha256, now(), dataset.reading],
     )
     if activate:
         use(connection, dataset.name)
@@ -248,9 +260,18 @@ def use(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
     """The active dataset, or None where nothing was landed."""
+    return _dataset(connection, "is_active")
+
+
+def dataset(connection: duckdb.DuckDBPyConnection, name: str) -> Dataset | None:
+    """The dataset of that name, or None where none was landed."""
+    return _dataset(connection, f"dataset = {quoted(name)}")
+
+
+def _dataset(connection: duckdb.DuckDBPyConnection, condition: str) -> Dataset | None:
     create_raw_tables(connection)
     row = connection.execute(
-        "select dataset, source, is_synthetic, content_sha256 from raw.datasets where is_active"
+        f"select dataset, source, is_synthetic, content_sha256, reading from raw.datasets where {condition}"
     ).fetchone()
     return Dataset(*row) if row else None
 

@@ -7,20 +7,17 @@ listing, which are the dbt project's.
 Every function takes the column as SQL of type varchar, and gives an expression.
 """
 
-from warehouse.features import AUDIO_FEATURES
+from warehouse.features import whole_numbers
 from warehouse.files import quoted
 
-MISSING = r" *(nan|na|n/a|null|none|\\n)? *"  # in any case; \N is what MySQL writes
-WHOLE_NUMBERS = ("key", "mode", "duration_ms", "time_signature", "popularity")
-NEVER_ABSENT = tuple(name for name in AUDIO_FEATURES if name != "time_signature")
-"""The features that a file must have: time_signature alone is known of few songs outside Spotify."""
+MISSING = r" *(nan|na|n/a|#n/a|null|none|\\n|\?|-|empty_field)? *"  # in any case; \N is what MySQL writes
 
 
 def is_missing(column: str) -> str:
     """Whether nothing is known: an empty cell, or one of the words for it."""
     # No IN: of a list that long DuckDB makes a join, one per column. What begins like a number is none of the words.
     is_marked = f"regexp_full_match({column}, {quoted(MISSING)}, 'i')"
-    return f"({column} is null or not ({column} >= '-' and {column} < ':') and {is_marked})"
+    return f"({column} is null or not ({column} > '-' and {column} < ':') and {is_marked})"
 
 
 def number(column: str) -> str:
@@ -31,7 +28,7 @@ def number(column: str) -> str:
 
 def usable_number(feature: str, column: str, minimum: float, maximum: float) -> str:
     """The number (double) where it can be a value of the feature, else NULL."""
-    whole = f"and {number(column)} = floor({number(column)})" if feature in WHOLE_NUMBERS else ""
+    whole = f"and {number(column)} = floor({number(column)})" if feature in whole_numbers() else ""
     return f"case when {number(column)} between {minimum} and {maximum} {whole} then {number(column)} end"
 
 
@@ -48,7 +45,7 @@ def problem(feature: str, name: str, column: str, minimum: float, maximum: float
             when {is_missing(column)} then {absent}
             when {number(column)} is null then {said} ' is not a number'
             when not isfinite({number(column)}) then {said} ' is not a finite number'
-            {whole if feature in WHOLE_NUMBERS else ""}
+            {whole if feature in whole_numbers() else ""}
             when {number(column)} not between {minimum} and {maximum}
                 then {said} ' is not within {minimum:.12g} to {maximum:.12g}'
         end

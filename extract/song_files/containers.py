@@ -1,147 +1,191 @@
-"""What a song file is before anything of it is understood: its place, its format, its bytes and its lines.
+"""What a person holds that has songs in it, looked at but not read: a file, an archive of files, or a folder of them.
 
-Belongs here: which formats there are, and what is no song file at all. Not here: rows and columns (csv_rows.py,
-json_rows.py, parquet_rows.py).
+Belongs here: which tables it has, what its dataset is called, and whether it stays as it is while it is read. Not here:
+what bytes say (kinds.py), how archives are unpacked (archives.py), rows and columns (csv_rows.py and its like).
 """
 
-import gzip
+import hashlib
 import re
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-from warehouse.files import for_shell
+from extract.song_files import archives
+from extract.song_files.errors import SongFileError
+from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, ending_of, kind_of
 
-FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "jsonl": "json", "ndjson": "json"}
-"""What a file's ending says of its format; a further .gz says nothing, since gzip is known by its first bytes."""
-
-KNOWN = "a CSV (also .gz), Parquet or JSON-lines file"
+STANDARD_INPUT = "Standard input"
+"""What errors call it, since its file is one of ours and soon gone."""
 
 
-class SongFileError(ValueError):
-    """A song file that cannot be used; the message says what is wrong, where, and what to do."""
+@dataclass(frozen=True)
+class Table:
+    """A table of a container: the file at `path`, or the file `inner` in the zip there.
+
+    `name` is what errors call it, `kind` one of `kinds.TABLES`.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    inner: str | None = None
+    is_gzipped: bool = False
 
 
 @dataclass(frozen=True)
 class Container:
-    """A file that holds songs.
+    """A file or folder that holds songs, and its tables in the order in which they are read.
 
-    `name` is what errors call it, `file_format` a value of `FORMATS`.
+    `name` is what errors call it; `member` is the one table or sheet that was asked for, if one was; `states` are size
+    and time of change of its files when they were looked at.
     """
 
     path: Path
     name: str
-    file_format: str
-    is_gzipped: bool
+    tables: tuple[Table, ...]
+    states: tuple[tuple[Path, int, int], ...]
+    member: str | None = None
+
+    @property
+    def file_format(self) -> str:
+        """What its tables are, one of `kinds.TABLES`."""
+        return self.tables[0].kind
 
     @property
     def dataset(self) -> str:
-        """The file's name without its ending: what its dataset is called unless another name is given."""
-        return re.sub(rf"\.({'|'.join(FORMATS)})(\.gz)?$", "", self.path.name, flags=re.IGNORECASE)
+        """The name without its endings: what the dataset is called unless another name is given."""
+        name = self.path.resolve().name if self.path.is_dir() else Path(self.member or self.path.name).name
+        endings = "|".join((*ENDINGS, "gz", "zip"))
+        return name if self.path.is_dir() else re.sub(rf"(?<=.)(\.({endings}))+$", "", name, flags=re.IGNORECASE)
 
-    def open(self) -> IO[bytes]:
-        """The file's content, unpacked."""
-        return cast(IO[bytes], gzip.open(self.path)) if self.is_gzipped else self.path.open("rb")
+    def digest(self) -> "hashlib._Hash":
+        """SHA-256 of the content: the file's, or of all files of a folder in the order of their names."""
+        if not self.path.is_dir():
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+        else:
+            digest = hashlib.sha256()
+            for path, *_ in self.states:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        if self.member is not None:
+            digest.update(self.member.encode())
+        return digest
 
-    def lines(self) -> Iterator[str]:
-        """The lines of a text file, each with its end, decoded one by one so that the error can name the line."""
-        with self.open() as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise SongFileError(
-                        f"{self.name}, line {number}: not text in UTF-8 ({error.reason}). Convert the file first; "
-                        f"if it is in Latin-1: iconv -f latin1 -t utf-8 {for_shell(self.path)} > "
-                        f"{for_shell(self.path.with_name('utf8-' + self.path.name))}"
-                    ) from error
-
-    def count_lines(self) -> tuple[int, bool]:
-        """How many lines the file has, and whether the last one has an end."""
-        count, last = 0, b"\n"
-        with self.open() as file:
-            while block := file.read(1 << 20):
-                count, last = count + block.count(b"\n"), block[-1:]
-        return count + (last != b"\n"), last == b"\n"
+    def require_unchanged(self) -> None:
+        """Raise `SongFileError` if one of the files is another than it was: then what was read is of no one state."""
+        for before in self.states:
+            path = before[0]
+            if not path.exists() or before != _state(path):
+                raise SongFileError(
+                    f"{path} has changed while it was read: is it still being written? Nothing was landed or written. "
+                    "Wait until it is whole, and run the same again."
+                )
 
 
 def contained(path: Path, *, name: str | None = None, file_format: str | None = None) -> Container:
-    """The song file at `path`, looked at but not read.
+    """What `path` holds: a file, an archive or a folder; or one table of these, as in `archive.zip/songs.csv`.
 
-    `name` is what errors call it (the path by default), `file_format` a value of `FORMATS` (by default what the
-    ending says). Raises `SongFileError`: there is no such file, it is empty, its format is not known, or it is
-    something that stands in a song file's place.
+    `name` is what errors call it (the path by default); `file_format`, csv or json, is what text is read as whatever it
+    looks like. Raises `SongFileError`: there is nothing, it is empty, or something that stands in a song file's place.
     """
     name = name or str(path)
+    if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
+        raise SongFileError(f"{name!r}: the file's name is not text in UTF-8. Rename the file.")
+    member = None
+    if not path.exists() and (file := next((folder for folder in path.parents if folder.is_file()), None)):
+        path, member = file, str(path.relative_to(file))
     if not path.exists():
         raise SongFileError(f"{name} does not exist. Give the path of {KNOWN}.")
     if path.is_dir():
-        raise SongFileError(f"{name} is a folder. Give the path of one file in it.")
-    if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
-        raise SongFileError(f"{name!r}: the file's name is not text in UTF-8. Rename the file.")
+        return _folder(path, name)
+    if not path.is_file():
+        raise SongFileError(f"{name} is no file but a pipe or a device, which cannot be read twice. Save it to a file.")
+    state = _state(path)
+    tables = tuple(_tables(path, str(path) if member else name, file_format, member))
+    return Container(path, name, tables, (state,), member)
+
+
+def _folder(path: Path, name: str) -> Container:
+    names = [inner.name for inner in path.iterdir() if inner.is_file()]
+    files = [path / inner for inner in archives.choose_tables(name, names, what="folder")]
+    states = tuple(_state(file) for file in files)
+    tables = [table for file in files for table in _tables(file, str(file), None, None)]
+    return Container(path, name, tuple(tables), states)
+
+
+def _tables(path: Path, name: str, file_format: str | None, member: str | None) -> Iterator[Table]:
+    """The tables of one file."""
+    beginning = _beginning(path, name)
+    kind = kind_of(name, beginning, file_name=path.name)
+    found = archives.zip_content(name, path) if kind == "zip" else kind
+    if isinstance(found, str):
+        if member is not None and found != "xlsx":
+            raise SongFileError(f"{name} is one file, not an archive with {member} in it.")
+        yield _one(name, path, None, kind if found != "xlsx" else found, beginning, file_format)
+        return
+    if member is not None:
+        if member not in found:
+            raise SongFileError(f"{name} has no table {member}. It has: {', '.join(map(archives.shown, found))}.")
+        found = [member]
+    for inner in found:
+        label = name if len(found) == 1 and member is None else f"{name}/{archives.shown(inner)}"
+        beginning = archives.beginning_of_zipped(label, path, inner)
+        if not beginning:
+            raise SongFileError(f"{label} is empty. Give {KNOWN}, with a header.")
+        kind = kind_of(label, beginning, file_name=inner)
+        if kind == "zip":
+            if ENDINGS.get(ending_of(inner)) != "xlsx":
+                raise SongFileError(f"{label} is an archive in its turn. Unpack it, and give what is in it.")
+            kind = "xlsx"
+        yield _one(label, path, inner, kind, beginning, file_format)
+
+
+def _one(name: str, path: Path, inner: str | None, kind: str, beginning: bytes, file_format: str | None) -> Table:
+    """The table that a file is, itself or as what is packed in it with gzip."""
+    is_gzipped = kind == "gzip"
+    if is_gzipped:
+        unpacked = archives.gunzipped_beginning(name, beginning)
+        if not unpacked:
+            raise SongFileError(f"{name} is empty. Give {KNOWN}, with a header.")
+        kind = kind_of(name, unpacked, file_name=inner or path.name)
+        if kind in ("gzip", "zip"):
+            raise SongFileError(f"{name} is packed twice. Unpack it, and give what is in it.")
+    if file_format and kind in ("csv", "json"):
+        kind = file_format
+    return Table(name, path, kind, inner, is_gzipped)
+
+
+def _beginning(path: Path, name: str) -> bytes:
     try:
         with path.open("rb") as file:
-            beginning = file.read(1 << 10)
+            beginning = file.read(BEGINNING)
     except OSError as error:
         raise SongFileError(f"{path.absolute()} cannot be read: {error.strerror}.") from error
     if not beginning:
         raise SongFileError(f"{name} is empty. Give {KNOWN}, with a header.")
-    is_gzipped = beginning.startswith(b"\x1f\x8b")
-    if is_gzipped:
-        with _damage_told(name), gzip.open(path) as unpacked:
-            beginning = unpacked.read(1 << 10)
-    _refuse_what_is_no_data(name, beginning)
-    ending = re.search(r"\.([^.]+?)(\.gz)?$", path.name, re.IGNORECASE)
-    file_format = file_format or FORMATS.get(ending[1].lower() if ending else "")
-    if not file_format:
-        raise SongFileError(
-            f"{name}: unknown ending. Known: .csv, .tsv, .jsonl and .ndjson (each also .gz), and .parquet."
-        )
-    return Container(path, name, file_format, is_gzipped)
+    return beginning
 
 
-def _refuse_what_is_no_data(name: str, beginning: bytes) -> None:
-    """Raise `SongFileError`, which says what it is, for what is often saved under the name of a song file."""
-    if beginning.startswith(b"version https://git-lfs.github.com/spec/"):
-        raise SongFileError(
-            f"{name} is a Git LFS pointer: it stands for the file, which was not downloaded with the repository. "
-            "There: git lfs pull. Then run the same again."
-        )
-    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)\b", beginning, re.IGNORECASE):
-        raise SongFileError(
-            f"{name} is an HTML page, not a table of songs: perhaps a log-in page in place of the download. "
-            "Open it in a browser to see what it says, then download the file anew."
-        )
-
-
-@contextmanager
-def _damage_told(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, zlib.error) as error:
-        raise SongFileError(f"{name} cannot be unpacked; it may be damaged or cut short: {error}") from error
+def _state(path: Path) -> tuple[Path, int, int]:
+    found = path.stat()
+    return path, found.st_size, found.st_mtime_ns
 
 
 @contextmanager
 def standard_input(stream: IO[bytes], *, is_json: bool | None = None) -> Iterator[Container]:
     """Standard input as a file, which is gone afterwards.
 
-    Without `is_json`, what begins with a brace is JSON lines, with PAR1 Parquet, and anything else CSV; each may be
-    gzipped. Raises `SongFileError` as `contained` does.
+    It is told by its content as files are; `is_json` says whether text is JSON or CSV whatever it looks like. Raises
+    `SongFileError` as `contained` does.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="song-genres-") as folder:
         path = Path(folder) / "songs"
         with path.open("wb") as file:
             shutil.copyfileobj(stream, file)
-        found = contained(path, name="Standard input", file_format="csv")
-        with _damage_told(found.name), found.open() as content:
-            beginning = content.read(64)
-        if is_json is None:
-            is_json = beginning.lstrip().startswith(b"{")
-        file_format = "json" if is_json else "parquet" if beginning.startswith(b"PAR1") else "csv"
-        yield Container(path, found.name, file_format, found.is_gzipped)
+        file_format = None if is_json is None else "json" if is_json else "csv"
+        yield contained(path, name=STANDARD_INPUT, file_format=file_format)

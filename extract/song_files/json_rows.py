@@ -1,28 +1,28 @@
-"""The rows of JSON lines: one object per line; a line that is none is kept as its text.
+"""The rows of JSON: its objects, their nested values as JSON text; a line that is no object is kept as its text.
 
-Belongs here: JSON alone. Not here: what the keys mean (layouts.py).
+Belongs here: what is made of the objects. Not here: where each of them begins and ends (json_values.py), and what the
+keys mean (layouts.py).
 """
 
 import json
 
 import duckdb
 
-from extract.song_files.containers import Container, SongFileError
-from extract.song_files.rows import TABLE, check_columns, count, fill
+from extract.song_files.errors import SongFileError
+from extract.song_files.json_values import json_records
+from extract.song_files.parts import Part
+from extract.song_files.rows import ROWS_PER_BATCH, TABLE, check_columns, count, fill
 from warehouse.files import identifier, quoted
 
 TYPES = {"UBIGINT": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN"}
 """What a column of DuckDB's kind of JSON is given back as; anything else is text, dates among it."""
 
+NUMBERS = {"UBIGINT", "BIGINT", "DOUBLE"}
 
-def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> dict[str, str]:
-    """Make `TABLE` of the objects, their values with the digits of the file; returns the keys and their types."""
-    lines = ((number, line.strip()) for number, line in enumerate(file.lines(), start=1) if not line.isspace())
-    fill(
-        connection, "json_lines", [],
-        ((row, line, f"line {number} is not a JSON object that names each key once")
-         for row, (number, line) in enumerate(lines, start=1)),
-    )  # fmt: skip
+
+def stage_json(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, str]:
+    """Make `TABLE` of the objects, each value as text; returns the keys and their types."""
+    fill(connection, "json_lines", [], json_records(part))
     connection.execute(
         """
         create or replace temp view json_objects as
@@ -32,15 +32,12 @@ def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> 
         from json_lines
         """
     )
-    ((structure,),) = connection.execute(
-        "select json_group_structure(__text::json) from json_objects where is_object"
-    ).fetchall()
-    kinds: dict[str, object] = json.loads(structure) if structure else {}
+    kinds = _kinds(connection)
     columns = sorted(kinds)
-    check_columns(file.name, columns)
+    check_columns(part.name, columns)
     if not columns:
         raise SongFileError(
-            f'{file.name}: no line is a JSON object. Give one object per line, such as {{"track_id": "…"}}.'
+            f'{part.name}: no line is a JSON object. Give one object per song, such as {{"track_id": "…"}}.'
         )
     shape = quoted(json.dumps(dict.fromkeys(columns, "VARCHAR"), ensure_ascii=False))
     connection.execute(
@@ -56,9 +53,34 @@ def stage_json_lines(connection: duckdb.DuckDBPyConnection, file: Container) -> 
     return {name: _type(connection, name, kinds[name]) for name in columns}
 
 
-def _type(connection: duckdb.DuckDBPyConnection, column: str, kind: object) -> str:
+def _kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Each key of the objects, and DuckDB's kind of its values; of several kinds that differ, VARCHAR."""
+    kinds: dict[str, str] = {}
+    rows = count(connection, "select count(*) from json_lines")
+    # Batch by batch: of all rows at once, DuckDB keeps so much that a million of them need a gigabyte.
+    for first in range(1, rows + 1, ROWS_PER_BATCH):
+        ((structure,),) = connection.execute(
+            "select json_group_structure(__text::json) from json_objects where is_object and __row between ? and ?",
+            [first, first + ROWS_PER_BATCH - 1],
+        ).fetchall()
+        found = json.loads(structure) if structure else {}
+        if isinstance(found, dict):  # objects without any key have no structure
+            for key, kind in found.items():
+                kinds[key] = _kind_of_both(kinds.get(key, "NULL"), kind if isinstance(kind, str) else "VARCHAR")
+    return kinds
+
+
+def _kind_of_both(one: str, other: str) -> str:
+    """The kind that values of both kinds have."""
+    both = {one, other} - {"NULL"}
+    if len(both) < 2:
+        return both.pop() if both else "NULL"
+    return "BIGINT" if both == {"UBIGINT", "BIGINT"} else "DOUBLE" if both <= NUMBERS else "VARCHAR"
+
+
+def _type(connection: duckdb.DuckDBPyConnection, column: str, kind: str) -> str:
     """The type to give a column back as: text where a value would be lost, such as a number of forty digits."""
-    found = TYPES.get(str(kind), "VARCHAR")
+    found = TYPES.get(kind, "VARCHAR")
     name = identifier(column)
     lost = f"{name} is not null and (try_cast({name} as {found}) is null or try_cast({name} as double) = 'inf'::double)"
     if found != "VARCHAR" and count(connection, f"select count(*) from (from {TABLE} where {lost} limit 1)"):

@@ -1,115 +1,159 @@
-"""Which column of a file is which field of ours: the layouts that we know, and --map for the others.
+"""Which column of a file is which field of ours: what layouts.yml says, and --map for the rest.
 
-Belongs here: names of columns, and what a layout says of its values. Not here: formats, and rows.
+Belongs here: names of columns, and what a layout says of its values. Not here: the names themselves (layouts.yml), the
+words of a refusal (refusals.py), values (readings.py), formats and rows.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from extract.song_files.containers import Container, SongFileError
-from warehouse.files import for_shell
-from warehouse.values import NEVER_ABSENT
+import yaml
 
-REQUIRED = ("spotify_track_id", "song_name", "artist_name", "genre", *NEVER_ABSENT)
-OPTIONAL = ("time_signature", "popularity", "explicit", "album_id", "album_name", "album_release_date")
-FIELDS = (*REQUIRED, *OPTIONAL)
+from extract.song_files.errors import SongFileError
+
+LAYOUTS_FILE = Path(__file__).with_name("layouts.yml")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+COLUMNS_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a file is read for: the fields that it must have, and the command, with FILE for the file's path."""
+    """What a file is read for: whether its rows become listings, and the command, with FILE for the file's path.
 
-    needed: tuple[str, ...]
+    A listing has a genre and a song that can be told from others; to be scored, a song needs neither.
+    """
+
+    makes_listings: bool
     command: str
 
 
-IMPORT = Purpose(REQUIRED, "song-genres import FILE")
-CLEAN = Purpose(REQUIRED, "song-genres clean FILE OUT")
-PREDICT = Purpose(NEVER_ABSENT, "song-genres predict FILE")
+IMPORT = Purpose(True, "song-genres import FILE")
+CLEAN = Purpose(True, "song-genres clean FILE OUT")
+PREDICT = Purpose(False, "song-genres predict FILE")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a kind of file names its columns: our field -> its column, where the two differ."""
+    """A kind of file: its name, and what it says of its values.
+
+    `separators` is our field -> what stands between several in one cell (None: nothing does); `missing` are the words
+    for a name that is not known; `names` our field -> a column's name that only this layout has.
+    """
 
     name: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    artist_separator: str | None = None
-    missing_text: str | None = None  # what stands for a name that is not known; else "NA" may well be a song's name
+    about: str = ""
+    columns: Sequence[str] = ()
+    separators: Mapping[str, str | None] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
-    def column(self, name: str) -> str:
-        """The layout's column for our field `name`."""
-        return self.columns.get(name, name)
-
-
-# The layout of which the fewest required columns are missing is taken, the first of several.
-LAYOUTS = (
-    Layout("study"),
-    Layout(
-        "tidytuesday",
-        {
-            "spotify_track_id": "track_id",
-            "song_name": "track_name",
-            "artist_name": "track_artist",
-            "genre": "playlist_genre",
-            "popularity": "track_popularity",
-            "album_id": "track_album_id",
-            "album_name": "track_album_name",
-            "album_release_date": "track_album_release_date",
-        },
-        missing_text="NA",  # as R writes it
-    ),
-    Layout(
-        "kaggle",
-        {
-            "spotify_track_id": "track_id",
-            "song_name": "track_name",
-            "artist_name": "artists",
-            "genre": "track_genre",
-        },
-        artist_separator=";",
-    ),
-    Layout("spotify's names", {"spotify_track_id": "id", "song_name": "name"}),
-)
+    def separator(self, name: str) -> str | None:
+        """What separates several artists or genres in one cell."""
+        found: str | None = (dict(contents()["separators"]) | dict(self.separators)).get(name)
+        return found
 
 
-def recognise(
-    file: Container, columns: Sequence[str], mapping: Mapping[str, str], purpose: Purpose
-) -> tuple[Layout, dict[str, str]]:
-    """The layout of a file with these columns, and our field -> its column for the fields that it has.
+UNNAMED = Layout("by its columns' names")
+"""The layout of a file that is none of those in layouts.yml."""
 
-    Names are compared without regard to upper and lower case. `mapping` (our field -> column) comes before the layout.
-    Raises `SongFileError`: a field or column of `mapping` that there is not, or a needed field that is missing.
+
+@dataclass(frozen=True)
+class Columns:
+    """What a file's columns are: its layout, our field -> its column, our field -> the unit in the column's name."""
+
+    layout: Layout
+    fields: Mapping[str, str]
+    units: Mapping[str, str]
+
+
+def shown(columns: Sequence[str]) -> str:
+    """The names of columns, the first of them where they are many."""
+    more = f" and {len(columns) - COLUMNS_SHOWN:,} more" if len(columns) > COLUMNS_SHOWN else ""
+    return ", ".join(column[:60] for column in columns[:COLUMNS_SHOWN]) + more
+
+
+@cache
+def contents() -> dict[str, Any]:
+    """What layouts.yml says."""
+    found: dict[str, Any] = yaml.load(LAYOUTS_FILE.read_text(encoding="utf-8"), LOADER)
+    return found
+
+
+@cache
+def layouts() -> list[Layout]:
+    """The layouts that are known, in the file's order."""
+    return [Layout(**entry) for entry in contents()["layouts"]]
+
+
+def fields() -> list[str]:
+    """Our fields."""
+    return list(contents()["fields"])
+
+
+def plain(name: str) -> str:
+    """A column's name without case, spaces and marks, but with a percent sign."""
+    return re.sub(r"[^\w%]|_", "", name).casefold()
+
+
+@cache
+def spellings(name: str) -> dict[str, str | None]:
+    """The plain names of a column for our field, the best first, and the unit that each says."""
+    entry = contents()["fields"][name]
+    bare = [plain(name), *map(plain, entry["names"])]
+    endings = [("", None), *((plain(word), unit) for unit, words in entry.get("units", {}).items() for word in words)]
+    prefixes = ["", *map(plain, contents()["prefixes"])]
+    found: dict[str, str | None] = {}
+    for word in bare:
+        for prefix in prefixes:
+            for ending, unit in endings:
+                found.setdefault(f"{prefix}{word}{ending}", unit)
+    if name.endswith("_ms"):
+        found[plain(name)] = "ms"
+    return found
+
+
+def _found(columns: Sequence[str], name: str, layout: Layout) -> Iterator[tuple[str, str | None]]:
+    """The columns that may be our field, the best first, each with the unit in its name."""
+    by_name: dict[str, str] = {}
+    for column in columns:
+        by_name.setdefault(plain(column), column)
+    if (own := plain(layout.names.get(name, ""))) in by_name and own:
+        yield by_name[own], None
+    for spelling, unit in spellings(name).items():
+        if spelling in by_name:
+            yield by_name[spelling], unit
+
+
+def recognise(file: str, columns: Sequence[str], mapping: Mapping[str, str]) -> Columns:
+    """What the columns of a file are, which errors call `file`; `mapping` (our field -> column) comes first.
+
+    Raises `SongFileError`: a field or column of `mapping` that there is not.
     """
+    if unknown := sorted(set(mapping) - set(fields())):
+        raise SongFileError(f"--map: there is no field {unknown[0]!r}. Fields: {', '.join(fields())}.")
     by_name = {column.lower(): column for column in columns}
-    if unknown := sorted(set(mapping) - set(FIELDS)):
-        raise SongFileError(f"--map: there is no field {unknown[0]!r}. Fields: {', '.join(FIELDS)}.")
     if absent := sorted(column for column in mapping.values() if column.lower() not in by_name):
-        raise SongFileError(f"{file.name} has no column {absent[0]!r}. It has: {', '.join(columns)}.")
-    candidates = [replace(layout, columns={**layout.columns, **mapping}) for layout in LAYOUTS]
-    layout = min(
-        candidates, key=lambda candidate: sum(candidate.column(name).lower() not in by_name for name in REQUIRED)
-    )
-    fields = {name: by_name[layout.column(name).lower()] for name in FIELDS if layout.column(name).lower() in by_name}
-    if lacking := [name for name in purpose.needed if name not in fields]:
-        raise SongFileError(_lacking(file, columns, layout, lacking, mapping, purpose))
-    return (replace(layout, name=f"{layout.name}, mapped") if mapping else layout), fields
-
-
-def _lacking(
-    file: Container, columns: Sequence[str], layout: Layout, lacking: Sequence[str], mapping: Mapping[str, str],
-    purpose: Purpose,
-) -> str:  # fmt: skip
-    named = (name if layout.column(name) == name else f"{name} (there: {layout.column(name)})" for name in lacking)
-    without_id = (
-        " A file without Spotify's track ids cannot be cleaned: they tell which rows are the same song."
-        if "spotify_track_id" in lacking
-        else ""
-    )
-    maps = [f"--map {for_shell(f'{name}={column}')}" for name, column in mapping.items()]
-    return (
-        f"{file.name}: the layout is not one we know. It has the columns: {', '.join(columns)}. "
-        f"For the closest layout, {layout.name}, it lacks: {', '.join(named)}.{without_id} "
-        f"If it has these under other names: {purpose.command.replace('FILE', for_shell(file.path))} "
-        + " ".join([*maps, *(f"--map {name}=COLUMN" for name in lacking)])
-    )
+        raise SongFileError(f"{file} has no column {absent[0]!r}. It has: {shown(columns)}.")
+    mapping = {name: by_name[column.lower()] for name, column in mapping.items()}
+    there = set(map(plain, columns))
+    known = [layout for layout in layouts() if {plain(column) for column in layout.columns} <= there]
+    layout = max(known, key=lambda candidate: len(candidate.columns), default=UNNAMED)
+    taken: dict[str, str] = dict(mapping)
+    units: dict[str, str] = {}
+    for name in fields():
+        if name in mapping:
+            unit = spellings(name).get(plain(mapping[name]))
+        else:
+            free = ((column, unit) for column, unit in _found(columns, name, layout) if column not in taken.values())
+            column, unit = next(free, (None, None))
+            if column is None:
+                continue
+            taken[name] = column
+        if unit:
+            units[name] = unit
+    return Columns(layout, {name: taken[name] for name in fields() if name in taken}, units)

@@ -5,7 +5,7 @@ Belongs here: Parquet alone. Not here: what the columns mean (layouts.py).
 
 import duckdb
 
-from extract.song_files.containers import Container
+from extract.song_files.parts import Part
 from extract.song_files.rows import TABLE, check_columns
 from warehouse.files import file_to_read, identifier
 
@@ -16,14 +16,14 @@ EXACT_AS_TEXT = (
 """The types (by how DuckDB's names of them begin) whose values come back from text as they were."""
 
 
-def stage_parquet(connection: duckdb.DuckDBPyConnection, file: Container) -> dict[str, str]:
+def stage_parquet(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, str]:
     """Make `TABLE` of the rows, nested values as JSON; returns the columns and the types to give them back as."""
     source = (
-        f"read_parquet({file_to_read(file.path)}, file_row_number=true, binary_as_string=true, hive_partitioning=false)"
+        f"read_parquet({file_to_read(part.path)}, file_row_number=true, binary_as_string=true, hive_partitioning=false)"
     )
     described = connection.execute(f"describe select * exclude (file_row_number) from {source}").fetchall()
     types = {column: kind for column, kind, *_ in described}
-    check_columns(file.name, list(types))
+    check_columns(part.name, list(types))
     texts = "".join(
         f", to_json({name})::varchar as {name}"
         if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))

@@ -1,42 +1,67 @@
 """A song file read: its rows as a table, what its columns mean, and which rows cannot be used.
 
-Belongs here: the way from a file to the table, for whatever purpose. Not here: what is made of the table.
+Belongs here: the way from a file to the table, for whatever purpose. Not here: how a column is read (number_columns.py,
+name_columns.py), and what is made of the table.
 """
 
-import gzip
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
-from extract.song_files.containers import Container, SongFileError
-from extract.song_files.csv_rows import stage_csv
-from extract.song_files.json_rows import stage_json_lines
-from extract.song_files.layouts import OPTIONAL, Layout, Purpose, recognise
-from extract.song_files.parquet_rows import stage_parquet
+from extract.song_files import texts
+from extract.song_files.containers import Container
+from extract.song_files.errors import SongFileError
+from extract.song_files.layouts import Layout, Purpose, recognise
+from extract.song_files.name_columns import make_ids, merge_spellings, read_names
+from extract.song_files.number_columns import read_numbers
+from extract.song_files.options import ReadingOptions
+from extract.song_files.readings import Decisions, Reading
+from extract.song_files.refusals import require_enough
 from extract.song_files.rows import TABLE, count
-from warehouse.features import feature_ranges
+from extract.song_files.staging import stage
+from warehouse.features import AUDIO_FEATURES, feature_ranges
 from warehouse.files import identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
-STAGES = {"csv": stage_csv, "parquet": stage_parquet, "json": stage_json_lines}
+
+READ = "song_rows_read"
+"""The view of `TABLE` with a further column for each field that is not read as it stands."""
+
+
+@dataclass(frozen=True)
+class ColumnUse:
+    """What became of a column of a file: the field that it is, and what was done to its values ("" for nothing)."""
+
+    column: str
+    field: str
+    done: str
 
 
 @dataclass(frozen=True)
 class SongFile:
-    """A song file whose rows are in `TABLE` of a connection.
+    """A song file whose rows are in the table or view `source` of a connection.
 
-    `types` are the columns of the file and the types (DuckDB's) that their text may be given back as; `fields` is our
-    field -> its column, for the fields that the file has; `warnings` are sentences for the person whose file it is.
+    `types` are the columns of the file and the types (DuckDB's) that their text may be given back as; `readings` is our
+    field -> how it is read, for the fields that the file has. `listing` is SQL for a listing's number and `listings`
+    how many there are: more than rows where each genre of a row makes one. `empty` are fields whose column holds
+    nothing, and `clean` those of which no row needs to be looked at. `warnings` and `notes` are sentences for the
+    person whose file it is.
     """
 
     container: Container
     types: Mapping[str, str]
     layout: Layout
-    fields: Mapping[str, str]
+    options: ReadingOptions
+    readings: Mapping[str, Reading]
     rows: int
+    listings: int
+    source: str
+    listing: str
+    empty: frozenset[str]
+    clean: frozenset[str]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -44,78 +69,163 @@ class SongFile:
         """What errors call the file."""
         return self.container.name
 
-    def value(self, field: str) -> str:
-        """The field as SQL: its column of `TABLE`."""
-        return identifier(self.fields[field])
+    @property
+    def layout_name(self) -> str:
+        """The layout's name, and whether --map was given beside it."""
+        return f"{self.layout.name}, mapped" if self.options.mapping else self.layout.name
 
-    def known(self, field: str) -> str:
-        """A name as SQL: NULL where the layout writes something else for a name that is not known."""
-        return f"nullif({self.value(field)}, {quoted(self.layout.missing_text)})" if self.layout.missing_text else (
-            self.value(field)
-        )  # fmt: skip
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Our field -> its column, for the fields that are a column of the file."""
+        return {name: reading.column for name, reading in self.readings.items() if reading.column}
+
+    @property
+    def uses(self) -> list[ColumnUse]:
+        """What became of each column that is used, and of each field that is made from others."""
+        return [
+            ColumnUse(reading.column or "", name, "nothing in it" if name in self.empty else "; ".join(reading.done))
+            for name, reading in self.readings.items()
+        ]
+
+    @property
+    def unused(self) -> list[str]:
+        """The columns that are no field of ours; an import keeps them as they stand."""
+        return [column for column in self.types if column not in self.columns.values()]
+
+    @property
+    def unknown(self) -> list[str]:
+        """The audio features that the file does not have."""
+        return [name for name in AUDIO_FEATURES if name not in self.readings or name in self.empty]
+
+    @property
+    def changed(self) -> list[str]:
+        """The columns of which another text than the file's own is read."""
+        return [reading.column for reading in self.readings.values() if reading.column and reading.is_changed]
+
+    def value(self, name: str) -> str:
+        """The field's text as SQL over `source`."""
+        reading = self.readings[name]
+        return _made(name) if reading.sql else reading.text
+
+    def artists(self) -> str | None:
+        """The list of a song's artists as SQL over `source`; None where a cell holds one."""
+        artists = self.readings.get("artist_name")
+        return _made("artists") if artists and artists.items else None
+
+
+def _made(name: str) -> str:
+    """The column of `READ` for a field that is not read as it stands."""
+    return identifier(f"read: {name}")
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, file: Container, purpose: Purpose, mapping: Mapping[str, str] | None = None
+    connection: duckdb.DuckDBPyConnection, file: Container, purpose: Purpose, options: ReadingOptions | None = None
 ) -> SongFile:
-    """Put the rows of the file into `TABLE` of `connection`, and recognise its columns.
+    """Put the rows of the file into `TABLE` of `connection`, recognise its columns, and decide how each is read.
 
-    `mapping` gives our field -> the file's column, for layouts that are not known. Raises `SongFileError`: the file
-    cannot be read in its format, lacks what the purpose needs, or has no rows.
+    Raises `SongFileError`: the file cannot be read in its format, lacks what the purpose needs, has no rows, or has a
+    column whose unit cannot be told.
     """
-    try:
-        types = STAGES[file.file_format](connection, file)
-    except (duckdb.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        if isinstance(error, duckdb.Error) and "No space left on device" in str(error):
-            raise
-        raise SongFileError(
-            f"{file.name} cannot be read as {file.file_format}; it may be damaged or cut short: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
-    layout, fields = recognise(file, list(types), mapping or {}, purpose)
+    options = options or ReadingOptions()
+    types, warnings = stage(connection, file)
+    columns = recognise(file.name, list(types), options.mapping)
+    require_enough(file, list(types), columns, purpose, options)
     rows = count(connection, f"select count(*) from {TABLE}")
     if rows == 0:
         raise SongFileError(f"{file.name} has a header but no rows. Nothing was written.")
-    return SongFile(file, types, layout, fields, rows, _warnings(connection, file, rows))
+    readable = count(connection, f"select count(*) from {TABLE} where __text is null")
+    decisions = Decisions(connection, file.name, readable, columns, options)
+    read_numbers(decisions)
+    read_names(decisions)
+    if readable:
+        full = {name: column for name, column in columns.fields.items() if name not in decisions.empty}
+        require_enough(file, list(types), replace(columns, fields=full), purpose, options)
+    if purpose.makes_listings:
+        make_ids(decisions)
+        merge_spellings(decisions)
+    source, listing = _make_source(decisions, purpose)
+    return SongFile(
+        container=file,
+        types=types,
+        layout=columns.layout,
+        options=options,
+        readings=decisions.readings,
+        rows=rows,
+        listings=rows if listing == "__row" else count(connection, f"select count(*) from {source}"),
+        source=source,
+        listing=listing,
+        empty=frozenset(decisions.empty),
+        clean=frozenset(decisions.clean),
+        notes=tuple(decisions.notes),
+        warnings=warnings,
+    )
 
 
-def _warnings(connection: duckdb.DuckDBPyConnection, file: Container, rows: int) -> tuple[str, ...]:
-    is_broken = count(connection, f"select count(*) from {TABLE} where __row = {rows} and __reason is not null")
-    if is_broken and not file.count_lines()[1]:
-        return (f"{file.name} is cut off in its last line (row {rows:,}). Is the download whole?",)
-    return ()
+def _make_source(decisions: Decisions, purpose: Purpose) -> tuple[str, str]:
+    """The table or view with what is read, and SQL for a listing's number in it."""
+    readings = decisions.readings
+    made = [f"{reading.sql} as {_made(name)}" for name, reading in readings.items() if reading.sql]
+    if "artist_name" in readings and readings["artist_name"].items:
+        made.append(f"{readings['artist_name'].items} as {_made('artists')}")
+    if not made:
+        return TABLE, "__row"
+    query, listing = f"select *, {', '.join(made)} from {TABLE}", "__row"
+    genres = readings["genre"].items if "genre" in readings else None
+    if genres and purpose.makes_listings and decisions.options.all_genres:
+        listing, genre, several, place = map(_made, ("listing", "genre", "genres", "place"))
+        query = f"""
+            select * exclude ({several}, {place}), row_number() over (order by __row, {place}) as {listing}
+            from (
+                select * exclude ({genre}), unnest({several}) as {genre}, generate_subscripts({several}, 1) as {place}
+                from (
+                    select *, case when len({genres}) > 0 then {texts.distinct(genres)} else [null] end as {several}
+                    from ({query})
+                )
+            )
+            """
+    decisions.connection.execute(f"create or replace temp view {READ} as {query}")
+    return READ, listing
 
 
 def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:
-    """How many rows hold a value that cannot be used, and the first few, named by row and column.
+    """How many listings hold a value that cannot be used, and the first few, named by row and column.
 
     Raises `SongFileError`, which names them, if they are more than half.
     """
     problem_rows, problems = _problems(connection, file)
-    if problem_rows * 2 > file.rows:
+    if problem_rows * 2 > file.listings:
         shown = "\n  ".join(problems[:2])
         raise SongFileError(
-            f"{file.name}: {problem_rows:,} of {file.rows:,} rows cannot be used, more than half; nothing was "
+            f"{file.name}: {problem_rows:,} of {file.listings:,} rows cannot be used, more than half; nothing was "
             f"written. Is a column mapped to the wrong field (--map field=column)? The first:\n  {shown}"
         )
     return problem_rows, problems
 
 
 def _problems(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:
+    """The rows that cannot be used; of a column where none needs to be looked at, none is."""
     checks = ["__reason"]
-    for name in ("spotify_track_id", "genre"):
-        words = quoted(f"column {file.fields[name]}: is missing")
-        checks.append(f"case when coalesce({file.value(name)}, '') = '' then {words} end")
+    if "spotify_track_id" not in file.clean:
+        column, text = file.columns.get("spotify_track_id"), file.value("spotify_track_id")
+        said = f"column {column}: is missing" if column else "it has no title to derive an id from"
+        local = f"column {column}: a local file, which has no id of Spotify's"
+        checks.append(
+            f"case when coalesce(trim({text}), '') = '' then {quoted(said)} "
+            f"when starts_with({text}, 'spotify:local:') then {quoted(local)} end"
+        )
+    if "genre" not in file.clean:
+        words = quoted(f"column {file.columns['genre']}: is missing")
+        checks.append(f"case when coalesce({file.value('genre')}, '') = '' then {words} end")
     for name, (minimum, maximum) in feature_ranges().items():
-        if name in file.fields:
-            column, may_be_missing = file.fields[name], name in OPTIONAL
-            checks.append(
-                problem(name, column, identifier(column), minimum, maximum, may_be_missing=may_be_missing)
-            )  # fmt: skip
+        if name in file.readings and name not in file.clean:
+            may_be_missing = name in ("time_signature", "popularity") or name in file.empty
+            column = file.columns[name]
+            checks.append(problem(name, column, file.value(name), minimum, maximum, may_be_missing=may_be_missing))
     connection.execute(
         f"""
         create or replace temp table song_problems as
-        select * from (select __row, coalesce({", ".join(checks)}) as problem from {TABLE}) where problem is not null
+        select * from (select __row, coalesce({", ".join(checks)}) as problem from {file.source})
+        where problem is not null
         """
     )
     found = connection.execute(

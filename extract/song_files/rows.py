@@ -8,7 +8,7 @@ from itertools import islice
 
 import duckdb
 
-from extract.song_files.containers import SongFileError
+from extract.song_files.errors import SongFileError
 from warehouse.files import identifier
 
 TABLE = "song_rows"
@@ -51,3 +51,25 @@ def fill(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[st
         arrays = [pa.array(values, kind.type) for values, kind in zip(zip(*batch, strict=True), schema, strict=True)]
         rows = pa.Table.from_arrays(arrays, schema=schema)  # noqa: F841 - DuckDB finds it by its name
         connection.execute(f"insert into {table} select * from rows")
+
+
+def leave_out(connection: duckdb.DuckDBPyConnection, condition: str) -> list[int]:
+    """Take the rows that meet the condition out of `TABLE`, and number the others anew; returns their old numbers."""
+    numbers = connection.execute(f"select __row from {TABLE} where {condition} order by __row").fetchall()
+    if numbers:
+        connection.execute(f"delete from {TABLE} where {condition}")
+        connection.execute(
+            f"""
+            create or replace temp table {TABLE} as
+            select * replace (row_number() over (order by __row) as __row) from {TABLE} order by __row
+            """
+        )
+    return [number for (number,) in numbers]
+
+
+def append(connection: duckdb.DuckDBPyConnection, to: str) -> None:
+    """Put the rows of `TABLE` behind those of the table `to`, which has the same columns, and number them on."""
+    before = count(connection, f"select count(*) from {to}")
+    connection.execute(
+        f"insert into {to} by name select * replace (__row + {before} as __row) from {TABLE} order by __row"
+    )

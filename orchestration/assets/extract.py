@@ -1,24 +1,31 @@
 """The raw documents as assets: landed by `extract/`, described by dbt's sources."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import dagster as dg
 from pydantic import Field
 
 from extract.settings import CrawlOptions
+from extract.song_files import ReadingOptions
 from extract.sources import extract
 from orchestration.checks import DOCUMENT_CHECKS, check_documents
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import preview
+from orchestration.readings import FileReading
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 from warehouse.raw import READ_BY_DBT
 
 _DEFAULTS = CrawlOptions()
+_OF_FILES = tuple(field.name for field in fields(ReadingOptions))
 
 
 class ExtractConfig(dg.Config):
-    """Where the documents come from, and how much of them; apart from `source`, these are fields of `CrawlOptions`."""
+    """Where the documents come from, and how much of them, or how a file is read.
+
+    Apart from `source`, these are fields of `CrawlOptions` and of `ReadingOptions`.
+    """
 
     source: str = Field(
         default="auto",
@@ -46,9 +53,24 @@ class ExtractConfig(dg.Config):
         default=_DEFAULTS.max_wait, description="Seconds; a longer wait than this ends the crawl in good order."
     )
 
+    mapping: dict[str, str] = Field(
+        default={}, description="Of a file: our field and its column, for columns that are not recognised."
+    )
+    units: dict[str, str] = Field(
+        default={}, description="Of a file: our field and its unit, where its values do not tell."
+    )
+    all_genres: bool = Field(default=False, description="Of a file: each genre of a cell makes a listing.")
+    merge_genres: bool = Field(
+        default=False, description="Of a file: genres that differ in case, spaces and marks alone are one."
+    )
+
     def options(self) -> CrawlOptions:
-        """The same for `extract.sources.extract`. Raises `CrawlError` for a value that makes no sense."""
-        return CrawlOptions(**self.model_dump(exclude={"source"}))
+        """How a crawl is to be done. Raises `CrawlError` for a value that makes no sense."""
+        return CrawlOptions(**self.model_dump(exclude={"source", *_OF_FILES}))
+
+    def reading(self) -> ReadingOptions:
+        """How a file is to be read."""
+        return ReadingOptions(**self.model_dump(include=set(_OF_FILES)))
 
 
 @dg.multi_asset(
@@ -60,7 +82,9 @@ def raw_documents(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Land the source's documents, or what of them has not been landed yet."""
     with told_in_a_sentence():
-        extraction = extract(config.source, warehouse.file, options=config.options(), progress=progress)
+        extraction = extract(
+            config.source, warehouse.file, options=config.options(), reading=config.reading(), progress=progress
+        )
         with warehouse.connect(read_only=True) as connection:
             shown = {table: preview(connection, "raw", table) for table in READ_BY_DBT}
             checks = list(check_documents(connection, extraction.dataset.name))
@@ -74,6 +98,9 @@ def raw_documents(
             "unusable_answers": dg.MetadataValue.int(extraction.report.unusable),
             "listings_by_genre": dg.MetadataValue.json(dict(extraction.report.listings)),
         }
+    if extraction.imported:
+        reading = FileReading.of(extraction.imported.file)
+        cost = {"reading": dg.MetadataValue.text(reading.as_json())}
     for table in READ_BY_DBT:
         yield dg.MaterializeResult(
             asset_key=["raw", table],

@@ -3,20 +3,15 @@
 import csv
 import gzip
 import json
-import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from extract.dumps import import_dump
-from extract.song_files import SongFileError, contained
-from extract.song_files.csv_rows import csv_records, stage_csv
-from extract.song_files.rows import TABLE, fill
+from extract.song_files import ReadingOptions, SongFileError
 
 Query = Callable[..., list[tuple[Any, ...]]]
 StudyCsv = Callable[..., Path]
@@ -90,7 +85,7 @@ def test_another_mapping_of_the_same_file_is_not_taken_for_landed(study_csv: Stu
     path = study_csv({})
     import_dump(path, warehouse_file)
     with pytest.raises(SongFileError, match="another --map"):
-        import_dump(path, warehouse_file, mapping={"genre": "artist_name"})
+        import_dump(path, warehouse_file, options=ReadingOptions({"genre": "artist_name"}))
 
 
 @pytest.mark.parametrize("name", ["sandbox", "spotify", "auto"])
@@ -151,7 +146,7 @@ def test_a_mapping_overrides_a_recognised_layout(tmp_path: Path, warehouse_file:
     """Guards against a --map that is read but not used."""
     path = tmp_path / "tt.csv"
     path.write_text(TIDYTUESDAY)
-    report = import_dump(path, warehouse_file, mapping={"genre": "playlist_subgenre"})
+    report = import_dump(path, warehouse_file, options=ReadingOptions({"genre": "playlist_subgenre"}))
     assert report.layout == "tidytuesday, mapped"
     assert query("select genre from raw.tracks order by listing_id") == [("dance pop",), ("trap",)]
     assert json.loads(query(TRACKS)[0][2])["dump"]["playlist_genre"] == "pop"
@@ -159,26 +154,30 @@ def test_a_mapping_overrides_a_recognised_layout(tmp_path: Path, warehouse_file:
 
 def test_a_mapping_completes_an_unknown_layout(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
     """Guards against an error that tells the user to type what then does not work."""
-    path = edited(study_csv({}), lambda lines: lines.__setitem__(0, lines[0].replace("genre", "my style")))
+    path = edited(study_csv({}), lambda lines: lines.__setitem__(0, lines[0].replace("genre", "my words")))
     with pytest.raises(SongFileError) as caught:
         import_dump(path, warehouse_file)
     message = str(caught.value)
     assert "It has the columns: danceability, energy," in message
-    assert "it lacks: genre." in message
-    assert message.endswith(f"song-genres import {path} --map genre=COLUMN")
-    import_dump(path, warehouse_file, mapping={"genre": "my style"})
+    assert "it lacks a genre for each song." in message
+    assert message.endswith(f"A model can name the genres of these songs: song-genres predict {path}")
+    edited(path, lambda lines: lines.__setitem__(0, lines[0].replace("my words", "my style")))
+    with pytest.raises(SongFileError) as caught:
+        import_dump(path, warehouse_file)
+    assert str(caught.value).endswith(f"song-genres import {path} --map 'genre=my style'")
+    assert len(str(caught.value).splitlines()) == 4
+    import_dump(path, warehouse_file, options=ReadingOptions({"genre": "my style"}))
     assert query("select genre from raw.tracks") == [("Jazz",)]
 
 
-def test_a_dump_without_ids_says_why_it_cannot_be_used(tmp_path: Path, warehouse_file: Path) -> None:
+def test_a_dump_without_ids_and_titles_says_why_it_cannot_be_used(tmp_path: Path, warehouse_file: Path) -> None:
     """Guards against a landed dump of which cleaning would reject every listing."""
     path = tmp_path / "no_ids.csv"
     path.write_text(
         "popularity,duration_ms,explicit,danceability,energy,key,loudness,mode,speechiness,acousticness,"
         "instrumentalness,liveness,valence,tempo,time_signature,track_genre\n1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,x\n"
     )
-    lacking = r"spotify_track_id \(there: track_id\), song_name \(there: track_name\), artist_name \(there: artists\)"
-    with pytest.raises(SongFileError, match=f"{lacking}.*without Spotify's track ids cannot be cleaned"):
+    with pytest.raises(SongFileError, match=r"lacks ids or titles, which tell songs apart"):
         import_dump(path, warehouse_file)
 
 
@@ -191,7 +190,7 @@ def test_a_mapping_of_what_is_not_there(
 ) -> None:
     """Guards against a mistyped --map that would be ignored."""
     with pytest.raises(SongFileError, match=message):
-        import_dump(study_csv({}), warehouse_file, mapping=mapping)
+        import_dump(study_csv({}), warehouse_file, options=ReadingOptions(mapping))
 
 
 def test_columns_of_awkward_names_are_kept(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
@@ -281,10 +280,10 @@ def test_text_in_a_numbers_place_is_landed_as_text(study_csv: StudyCsv, warehous
 def test_more_than_half_unusable_lands_nothing(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
     """Guards against a wrongly mapped dump that would be landed only to be rejected whole."""
     with pytest.raises(SongFileError) as caught:
-        import_dump(study_csv({}, {"tempo": "fast"}, {"key": "C"}), warehouse_file)
+        import_dump(study_csv({}, {"tempo": "fast"}, {"key": "H"}), warehouse_file)
     message = str(caught.value)
     assert "songs.csv: 2 of 3 rows cannot be used" in message
-    assert "row 2, column tempo: 'fast' is not a number\n  row 3, column key: 'C' is not a number" in message
+    assert "row 2, column tempo: 'fast' is not a number\n  row 3, column key: 'H' is not a number" in message
     assert query("select count(*) from raw.tracks") == query("select count(*) from raw.datasets") == [(0,)]
 
 
@@ -340,53 +339,36 @@ def test_an_unclosed_quote_swallows_no_good_row(
     assert rows[1][2] == path.read_text().split("\n")[2]
 
 
-CELLS = st.text(st.sampled_from(string.ascii_letters + ' ,;"\n\r\\é夜#'), max_size=8)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=6))
-def test_both_readers_give_the_cells_that_were_written(rows: list[tuple[str, str, str]], tmp_path: Path) -> None:
-    """Guards against a file whose good rows read otherwise once a row is broken and Python reads in DuckDB's place."""
-    path = tmp_path / "written.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("a", "b", "c"), *rows])
-    expected = [(number, *(cell or None for cell in row)) for number, row in enumerate(rows, start=1)]
-    with duckdb.connect() as connection:
-        file = contained(path)
-        columns = list(stage_csv(connection, file))
-        staged = f"select * exclude (__text, __reason) from {TABLE}"
-        assert connection.execute(staged).fetchall() == expected
-        fill(connection, TABLE, columns, csv_records(file, columns, ","))
-        assert connection.execute(staged).fetchall() == expected
-
-
 # Files that are no dump ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_bytes_that_are_not_utf8_name_their_line(study_csv: StudyCsv, warehouse_file: Path, broken: bool) -> None:
-    """Guards against names full of question marks."""
-    path = study_csv({}, {"song_name": "café"}, *([{"tempo": '1"2'}] if broken else []))
-    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
-    with pytest.raises(
-        SongFileError, match=r"songs.csv, line 3: not text in UTF-8.*iconv -f latin1 -t utf-8 .*songs.csv"
-    ):
-        import_dump(path, warehouse_file)
+def test_bytes_that_are_not_utf8_are_read_as_windows_1252(
+    study_csv: StudyCsv, warehouse_file: Path, query: Query, broken: bool
+) -> None:
+    """Guards against names full of question marks, and against a guess that nobody is told of."""
+    path = study_csv({}, {"song_name": "café – ’90"}, *([{"tempo": '1"2'}] if broken else []))
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+    report = import_dump(path, warehouse_file)
+    assert json.loads(query(TRACKS)[1][2])["name"] == "café – ’90"
+    assert report.warnings == (
+        f"{path}: 1 line is not UTF-8, and read as Windows-1252 (Latin-1), such as line 3: 'café –'",
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"PAR1\0\0\0\x15\x04", "not text in UTF-8 but binary"),
-        ("danceability,energy\n".encode("utf-16"), "binary .or UTF-16"),
+        (b"PAR1\0\0\0\x15\x04", "cannot be read as parquet; it may be damaged"),
+        ("danceability,energy\n".encode("utf-16"), "it lacks audio features"),
         (b"\n\n\n", "first line is empty"),
         (b'"danceability,energy\n1,2\n', "header cannot be read"),
         (b"genre,Genre\na,b\n", "names a column twice .*: genre, Genre"),
         (b"just some words\nand more\n", "It has the columns: just some words"),
-        (b"caf\xe9,b\n1,2\n", "line 1: not text in UTF-8"),
+        (b"caf\xe9,b\n1,2\n", "It has the columns: café, b"),
     ],
-    ids=["empty", "binary", "utf-16", "blank", "quote", "twice", "prose", "latin-1 header"],
+    ids=["empty", "binary", "header alone", "blank", "quote", "twice", "prose", "latin-1 header"],
 )
 def test_what_is_no_csv_is_told_with_the_files_name(
     tmp_path: Path, warehouse_file: Path, content: bytes, message: str
@@ -394,7 +376,7 @@ def test_what_is_no_csv_is_told_with_the_files_name(
     """Guards against tracebacks and DuckDB's own words for what a user can cause."""
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
-    with pytest.raises(SongFileError, match=f"bad.csv.*{message}"):
+    with pytest.raises(SongFileError, match=f"(?s)bad.csv.*{message}"):
         import_dump(path, warehouse_file)
 
 
@@ -419,11 +401,8 @@ def test_paths_that_are_no_file(tmp_path: Path, warehouse_file: Path) -> None:
     """Guards against tracebacks; a file that is not there must not make a warehouse either."""
     with pytest.raises(SongFileError, match="nowhere.csv does not exist"):
         import_dump(tmp_path / "nowhere.csv", warehouse_file)
-    with pytest.raises(SongFileError, match="is a folder"):
+    with pytest.raises(SongFileError, match="The folder .* holds no table of songs .*, and no file"):
         import_dump(tmp_path, warehouse_file)
-    (tmp_path / "songs.xlsx").write_text("x")
-    with pytest.raises(SongFileError, match=r"songs.xlsx: unknown ending. Known: .csv"):
-        import_dump(tmp_path / "songs.xlsx", warehouse_file)
     assert not warehouse_file.exists()
 
 
@@ -434,7 +413,7 @@ def test_a_gzip_that_is_cut_short_is_refused(
     packed = gzip.compress(study_csv(*({} for _ in range(2000))).read_bytes())
     path = tmp_path / "cut.csv.gz"
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(SongFileError, match=r"cut.csv.gz cannot be read as csv; it may be damaged or cut short"):
+    with pytest.raises(SongFileError, match=r"cut.csv.gz cannot be unpacked; it may be damaged or cut short"):
         import_dump(path, warehouse_file)
     assert query("select count(*) from raw.tracks") == [(0,)]
 

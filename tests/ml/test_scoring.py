@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from extract.song_files import SongFileError
+from extract.song_files import ReadingOptions, SongFileError
 from ml.dataset import ModelError, Tracks
 from ml.model_file import FORMAT, Model, load, predict_probabilities, save
 from ml.predictions import first_genres, predict_tracks, record_predictions
@@ -212,11 +212,11 @@ def test_several_problems_of_a_row_are_all_named_but_only_the_first_rows(model: 
 
 
 def test_a_file_of_mostly_unusable_rows_is_refused_and_nothing_is_written(model: Model, tmp_path: Path) -> None:
-    """Guards against a file in other units, scored as if all its values were missing."""
-    path = songs_csv(tmp_path, {}, {"energy": "57"}, {"energy": "80"})
+    """Guards against a file of something else, scored as if all its values were missing."""
+    path = songs_csv(tmp_path, {}, {"tempo": "570"}, {"tempo": "800"})
     out = tmp_path / "out.csv"
     out.write_text("old")
-    with pytest.raises(ModelError, match="2 of 3 songs.*more than half.*\n  row 2, column energy: '57'"):
+    with pytest.raises(ModelError, match="2 of 3 songs.*more than half.*\n  row 2, column tempo: '570'"):
         write(model, path, out)
     assert out.read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.csv", "songs.csv"]
@@ -226,13 +226,25 @@ def test_a_file_of_mostly_unusable_rows_is_refused_and_nothing_is_written(model:
     assert stream.getvalue() == b""
 
 
+def test_a_column_whose_unit_cannot_be_told_is_refused_by_name(model: Model, tmp_path: Path) -> None:
+    """Guards against shares and percents in one column, of which half would be scored wrong."""
+    path = songs_csv(tmp_path, {}, {"energy": "57"}, {"energy": "80"})
+    with pytest.raises(SongFileError, match="the unit of column energy cannot be told.*\n.*--unit energy=percent"):
+        scored(model, path)
+    path = songs_csv(tmp_path, *[{}] * 2, {"energy": "57"}, {"energy": "80"})
+    found = scored(model, path, options=ReadingOptions(units={"energy": "share"}))
+    assert [song["problems"] for song in found[2:]] == [
+        f"column energy: '{value}' is not within 0 to 1" for value in (57, 80)
+    ]
+
+
 def test_missing_columns_are_named(model: Model, tmp_path: Path) -> None:
     """Guards against a KeyError for a file of something else; a time signature may be absent, and is then missing."""
     path = tmp_path / "few.csv"
     path.write_text("energy,loudness\n0.5,-3\n")
     with pytest.raises(
         SongFileError,
-        match="has the columns: energy, loudness.*lacks: danceability, key,.*predict .*few.csv --map",
+        match="(?s)lacks audio features.*It has the columns: energy, loudness.*predict .*few.csv --map",
     ):
         scored(model, path)
     whole = pd.read_csv(songs_csv(tmp_path, {}))
@@ -244,9 +256,9 @@ def test_missing_columns_are_named(model: Model, tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("", "is empty"),
-        ("\n1,2\n", "first line is empty"),
+        ("\n1,2\n", "has no header"),
         ("energy,Energy\n1,2\n", "names a column twice"),
-        ("a\0b\n", "not text in UTF-8"),
+        ("a\0b\n", "not text but binary"),
         (",".join([*AMBIENT, "Model"]) + "\n" + ",".join([*AMBIENT.values(), "x"]), "scoring adds: Model"),
         (",".join(AMBIENT) + "\n", "has a header but no rows"),
     ],
@@ -264,7 +276,7 @@ def test_a_csv_that_cannot_be_read_is_told_in_a_sentence(
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [('{"energy": 1}\n{"energy": \n', ".*it lacks: danceability"), ("[1, 2]\n", ": no line is"), ("\n", ": no line")],
+    [('{"energy": 1}\n{"energy": \n', ".*it lacks audio features"), ("[1, 2]\n", ": no line is"), ("\n", ": no line")],
     ids=["cut", "no objects", "blank"],
 )
 def test_json_lines_that_cannot_be_read_are_told_in_a_sentence(
@@ -278,18 +290,17 @@ def test_json_lines_that_cannot_be_read_are_told_in_a_sentence(
 
 
 def test_other_files_are_refused_by_name(model: Model, tmp_path: Path) -> None:
-    """Guards against reading, or writing, what an ending does not say."""
+    """Guards against reading what is no table of songs, and against writing what an ending does not say."""
     with pytest.raises(SongFileError, match="nowhere.csv does not exist"):
         scored(model, tmp_path / "nowhere.csv")
-    with pytest.raises(SongFileError, match="unknown ending"):
-        scored(model, songs_csv(tmp_path, {}, name="songs.xlsx"))
+    assert len(scored(model, songs_csv(tmp_path, {}, name="songs.xlsx"))) == 1  # a CSV, whatever its name says
     for name in ("out.xlsx", "out.tsv", "out", ".csv", "csv"):
         with pytest.raises(OutputError, match="unknown ending"):
             write(model, songs_csv(tmp_path, {}), tmp_path / name)
     with pytest.raises(OutputError, match="out.csv cannot be written"):
         write(model, songs_csv(tmp_path, {}), tmp_path / "songs.csv" / "out.csv")
     (tmp_path / "text.parquet").write_text("no Parquet")
-    with pytest.raises(SongFileError, match="text.parquet cannot be read"):
+    with pytest.raises(SongFileError, match="text.parquet: "):
         scored(model, tmp_path / "text.parquet")
 
 
@@ -416,7 +427,7 @@ def test_songs_come_from_standard_input_and_go_to_standard_output(model_path: Pa
 
 def test_standard_input_that_is_no_songs_is_called_by_its_name(model_path: Path) -> None:
     """Guards against an error that names a temporary file."""
-    for content, words in ((b"", "Standard input is empty"), (b"a,b\n1,2\n", "Standard input: the layout")):
+    for content, words in ((b"", "Standard input is empty"), (b"a,b\n1,2\n", "Standard input: it lacks")):
         result = CliRunner().invoke(app, ["predict", "-", "--model", str(model_path)], input=content)
         assert result.exit_code == 1
         assert words in result.stderr

@@ -1,0 +1,146 @@
+"""Where each object of a JSON file begins and ends: in JSON lines, in an array, or written over several lines.
+
+Belongs here: cutting the text into its values. Not here: what is made of them (json_rows.py). The file is never in
+memory as a whole: neither an array on one line nor an object that has no end fills it.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from json import JSONDecodeError
+from typing import IO
+
+from extract.song_files.encodings import LONGEST_LINE, lines
+from extract.song_files.errors import SongFileError
+from extract.song_files.kinds import BEGINNING
+from extract.song_files.parts import Part
+from extract.song_files.rows import Record
+
+WRAPPERS = ("items", "tracks", "songs", "audio_features", "data", "results", "rows")
+"""The keys under which an answer of a service, or an export, has its list of songs."""
+
+_DECODER = json.JSONDecoder(strict=False)  # a line break within a text spoils its own object alone
+_BETWEEN = re.compile(r"[\s,]*")
+_COLON = re.compile(r"\s*:?\s*")
+_BLOCK = 1 << 16
+_LONGEST_WORD = len("-Infinity") + 1
+
+
+def json_records(part: Part) -> Iterator[Record]:
+    """Each value of the file as its text, with the reason that holds if it turns out to be no object."""
+    if _has_one_a_line(part):
+        numbered = ((number, line.strip()) for number, line in enumerate(lines(part.path), start=1) if line.strip())
+        for row, (number, line) in enumerate(numbered, start=1):
+            yield row, line, f"line {number} is not a JSON object that names each key once"
+    else:
+        for row, text in enumerate(_values(part), start=1):
+            yield row, text, f"value {row} is not a JSON object that names each key once"
+
+
+def _has_one_a_line(part: Part) -> bool:
+    """Whether some line, not indented, is a whole object: JSON lines have that, even where the first one is broken."""
+    if part.text.lines == 1 or part.text.longest_line > LONGEST_LINE:
+        return False
+    with part.path.open(encoding="utf-8-sig", newline="\n") as file:
+        beginning = file.read(BEGINNING).lstrip()
+    if beginning.startswith("["):
+        return False
+    whole = beginning.split("\n")[: None if len(beginning) < BEGINNING else -1]
+    return any(line.startswith("{") and _is_value(line) for line in whole) or not beginning.startswith("{")
+
+
+def _is_value(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _values(part: Part) -> Iterator[str]:
+    """The values of an array, or of objects one after the other; the last one as it stands where it is cut off."""
+    with part.path.open(encoding="utf-8-sig", newline="") as file:
+        values = _cut(part.name, file)
+        first, second = next(values, ""), next(values, None)
+    if second is None and (list_of_songs := _within_a_wrapper(first)):
+        key, first = list_of_songs
+        part.notes.append(f"the songs are what stands under {key}")
+        yield from _cut(part.name, io.StringIO(first))
+        return
+    with part.path.open(encoding="utf-8-sig", newline="") as file:
+        yield from _cut(part.name, file)
+
+
+def _cut(name: str, file: IO[str]) -> Iterator[str]:
+    """The text of each value, of an array or one after the other."""
+    text, at, row = file.read(_BLOCK), 0, 0
+    is_array = text.lstrip().startswith("[")
+    is_within = False  # an array that has begun
+    while True:
+        at = _after(_BETWEEN, text, at)
+        if at < len(text) and is_array and text[at] == ("]" if is_within else "["):
+            at, is_within = at + 1, not is_within
+            continue
+        end = _end_of_value(name, text, at, row + 1) if at < len(text) else None
+        if end is not None:
+            row += 1
+            yield text[at:end]
+            at = end
+            continue
+        if len(text) - at > LONGEST_LINE:
+            raise SongFileError(
+                f"{name}: value {row + 1:,} has more than {LONGEST_LINE >> 20} MiB, which no song has. Is it the right "
+                "file?"
+            )
+        more = file.read(max(_BLOCK, len(text) - at))
+        if not more:
+            if text[at:].strip():
+                yield text[at:]
+            return
+        text, at = text[at:] + more, 0
+
+
+def _end_of_value(name: str, text: str, at: int, row: int) -> int | None:
+    """Where the value that begins at `at` ends; None where the text ends before it does.
+
+    Raises `SongFileError` where it is no JSON: where the next value begins can then not be told.
+    """
+    try:
+        _, end = _DECODER.raw_decode(text, at)
+    except JSONDecodeError as error:
+        if error.msg.startswith("Unterminated") or error.pos + _LONGEST_WORD > len(text):
+            return None
+        shown = text[max(at, error.pos - 30) : error.pos + 10]
+        raise SongFileError(
+            f"{name}: value {row:,} is not JSON: {error.msg.lower()}, near {shown!r}. Mend it there, or write one "
+            "object per line: then only the broken line is left out."
+        ) from error
+    except RecursionError as error:
+        raise SongFileError(f"{name}: value {row:,} is JSON nested too deep for a song.") from error
+    # Of a number that stands at the end of what was read, there may be more.
+    return None if end == len(text) and text[end - 1] not in '}]"' else end
+
+
+def _within_a_wrapper(text: str) -> tuple[str, str] | None:
+    """The key and the text of the list of objects in an answer that has one; None where the text is a song itself."""
+    if not text.startswith("{"):
+        return None
+    at = _after(_BETWEEN, text, 1)
+    try:
+        while text[at] != "}":
+            key, at = _DECODER.raw_decode(text, at)
+            at = _after(_COLON, text, at)
+            value, end = _DECODER.raw_decode(text, at)
+            if key in WRAPPERS and isinstance(value, list) and value and isinstance(value[0], dict):
+                return key, text[at:end]
+            at = _after(_BETWEEN, text, end)
+    except (JSONDecodeError, IndexError, RecursionError):
+        return None
+    return None
+
+
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where the signs of the pattern, of which there may be none, end."""
+    found = pattern.match(text, at)
+    return found.end() if found else at

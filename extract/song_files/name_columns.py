@@ -1,0 +1,143 @@
+"""How ids, titles, artists and genres are read: what is missing, what is an address, and what is a list.
+
+Belongs here: what is counted of such columns, what is decided, and the ids of files that have none. Not here: the SQL
+of a conversion (texts.py), and which spellings are one genre (genres.py).
+"""
+
+from dataclasses import dataclass, replace
+
+from extract.song_files import genres, texts
+from extract.song_files.layouts import contents
+from extract.song_files.readings import Decisions, Reading
+from extract.song_files.rows import TABLE, count
+from warehouse.files import quoted
+from warehouse.values import is_missing
+
+NAMES = ("spotify_track_id", "song_name", "artist_name", "genre")
+NEVER_A_NAME = ("spotify_track_id", "genre")
+"""What is none of these is missing: no genre is called NA, while a song or an artist may be."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Of a column's cells: how many hold a text, a mark of a missing value, a list, a separator, an address."""
+
+    texts: int
+    missing: int
+    lists: int
+    separated: int
+    addresses: int
+
+
+def read_names(decisions: Decisions) -> None:
+    """Decide how ids, titles, artists and genres are read."""
+    for name, cells in _count(decisions).items():
+        there = cells.texts - cells.missing
+        if there == 0:
+            decisions.empty.add(name)
+        elif there == decisions.rows:
+            decisions.clean.add(name)
+        reading = decisions.readings[name]
+        if cells.missing:
+            reading = replace(reading, sql=f"case when not {_is_missing(decisions, name)} then {reading.text} end")
+        if cells.addresses:
+            reading = reading.doing(texts.track_id(reading.text), "ids taken from URIs or addresses")
+        if name in ("artist_name", "genre"):
+            reading = _as_list(decisions, name, reading, cells)
+        decisions.readings[name] = reading
+        if 0 < there < decisions.rows:
+            decisions.say(name, f"{decisions.rows - there:,} missing")
+        if name == "spotify_track_id" and cells.addresses:
+            decisions.clean.discard(name)  # some may be local files
+
+
+def _is_missing(decisions: Decisions, name: str) -> str:
+    """Whether the cell is marked as missing, as SQL."""
+    column = decisions.text(name)
+    if name in NEVER_A_NAME:
+        return is_missing(column)
+    marks = [*contents()["missing_names"], *decisions.columns.layout.missing]
+    return f"trim({column}) in ({', '.join(map(quoted, marks))})"
+
+
+def _count(decisions: Decisions) -> dict[str, Cells]:
+    names = [name for name in NAMES if name in decisions.readings]
+    if not names:
+        return {}
+    counted = []
+    for name in names:
+        column, separator = decisions.text(name), _separator(decisions, name)
+        is_address = f"contains({column}, ':') or contains({column}, '/')"
+        counted.append(
+            f"count({column}), count(*) filter ({column} is not null and {_is_missing(decisions, name)}), "
+            f"count(*) filter (starts_with({column}, '[')), "
+            f"count(*) filter ({f'contains({column}, {quoted(separator)})' if separator else 'false'}), "
+            f"count(*) filter ({is_address if name == 'spotify_track_id' else 'false'})"
+        )
+    (row,) = decisions.connection.execute(f"select {', '.join(counted)} from {TABLE}").fetchall()
+    return {name: Cells(*row[5 * place : 5 * place + 5]) for place, name in enumerate(names)}
+
+
+def _separator(decisions: Decisions, name: str) -> str | None:
+    return decisions.units.get(name) or decisions.columns.layout.separator(name)
+
+
+def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) -> Reading:
+    """The reading of artists or genres of which a cell may hold several."""
+    text, separator = reading.text, _separator(decisions, name)
+    chosen = ""
+    if name == "genre":
+        chosen = "; each is a listing" if decisions.options.all_genres else "; the first is the listing's"
+    if cells.lists and cells.lists == cells.texts - cells.missing and name not in decisions.units:
+        items = _items(decisions, text)
+        first = f"({items})[1]" if name == "genre" else texts.joined(items)
+        return reading.doing(first, f"read as lists{chosen}", items)
+    if not (separator and cells.separated):
+        return reading
+    items, what = texts.split(text, separator), f"split at {separator} in {cells.separated:,} rows{chosen}"
+    if name == "genre":
+        return reading.doing(f"({items})[1]", what, items)
+    return replace(reading, items=items, done=(*reading.done, what))  # the cell stays as its source wrote it
+
+
+def _items(decisions: Decisions, text: str) -> str:
+    """The items of lists, which are JSON, or else as Python writes them."""
+    there = f"select count(*) from {TABLE} where {text} is not null"
+    if count(decisions.connection, f"{there} and not json_valid({text})"):
+        return texts.python_list(text)
+    objects = count(decisions.connection, f"{there} and contains({text}, '{{')")
+    return texts.json_list(text, of_objects=bool(objects))
+
+
+def make_ids(decisions: Decisions) -> None:
+    """Derive the ids of a file that has none."""
+    readings = decisions.readings
+    artists = readings.get("artist_name")
+    if "artist_name" not in readings or "artist_name" in decisions.empty:
+        decisions.notes.append(
+            "It names no artists: each track counts as an artist of its own, so no artist can be held out."
+        )
+    if "spotify_track_id" in readings:
+        return
+    names = "null::varchar"
+    if artists:
+        names = texts.joined(artists.items) if artists.items else artists.text
+    duration = readings["duration_ms"].text if "duration_ms" in readings else None
+    derived = texts.derived_id(readings["song_name"].text, names, duration)
+    readings["spotify_track_id"] = Reading(None, derived, done=("derived from title and artists",))
+    decisions.notes.append("It has no ids of Spotify's: they are derived from title and artists, so repeats are found.")
+
+
+def merge_spellings(decisions: Decisions) -> None:
+    """Say which genres are nearly equal, and make one of each where that was asked for."""
+    genre = decisions.readings["genre"]
+    one = f"unnest({genre.items})" if decisions.options.all_genres and genre.items else genre.text
+    groups = genres.near_equal(decisions.connection, f"select {one} from {TABLE} where __text is null")
+    if not groups:
+        return
+    if decisions.options.merge_genres:
+        items = genre.items
+        if items:
+            items = f"list_transform({items}, lambda genre: {genres.merging('genre', groups)})"
+        decisions.readings["genre"] = genre.doing(genres.merging(genre.text, groups), "spellings merged", items)
+    decisions.notes.append(genres.told(groups, are_merged=decisions.options.merge_genres))

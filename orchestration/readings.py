@@ -1,0 +1,42 @@
+"""How a file was read, as it is told: on the screen, and in Dagster beside what was landed.
+
+Belongs here: what is told, in an order that can be read at once. Not here: what was decided (extract/song_files), and
+how it looks (screens.py).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extract.song_files import SongFile
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """What became of a file's columns.
+
+    `columns` are the column, our field, and what was done to its values; `unknown` are audio features that the file
+    does not have, `unused` its columns that are no field of ours; `notes` and `warnings` are sentences.
+    """
+
+    columns: list[tuple[str, str, str]]
+    unknown: list[str]
+    unused: list[str]
+    notes: list[str]
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, file: "SongFile") -> "FileReading":
+        """What is told of a file."""
+        columns = [(use.column, use.field, use.done) for use in file.uses]
+        return cls(columns, file.unknown, file.unused, list(file.notes), list(file.warnings))
+
+    @classmethod
+    def of_json(cls, text: str) -> "FileReading":
+        """What `as_json` wrote."""
+        return cls(**json.loads(text))
+
+    def as_json(self) -> str:
+        """The same as text."""
+        return json.dumps(asdict(self), ensure_ascii=False)
