@@ -70,7 +70,7 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
             for event in result.all_events
             if event.is_step_success and event.step_key
         },
-        reading=FileReading.of_json(reading.value) if reading else None,
+        reading=FileReading.of_json(str(reading.value)) if reading else None,
     )
 
 
