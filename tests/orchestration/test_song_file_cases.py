@@ -1,7 +1,7 @@
 """Every song file of ../shared/cases/EXPECTED.md, imported, cleaned and scored: what is right for each.
 
-All of them hold the same invented songs, which `plain.csv` has in the study's layout: whatever the layout, the units and
-the words, the values that are landed are those.
+All of them hold the same invented songs, which `plain.csv` has in the study's layout: whatever the layout, the units
+and the words, the values that are landed are those.
 """
 
 import csv
@@ -196,7 +196,7 @@ def test_local_files_are_rejected_with_that_reason(cases: Path) -> None:
     assert "row 4, column Track URI: a local file" in words(run("import", path))
     run("clean", path, "clean.csv", "--rejected", "rejected.csv")
     assert [(row["rule"], row["reason"]) for row in written("rejected.csv")] == [
-        ("unreadable_document", "a local file, which has no id of Spotify's")
+        ("unreadable_document", "A local file, which has no id of Spotify's.")
     ] * 2
 
 
@@ -283,7 +283,7 @@ def test_what_is_missing_is_unknown_and_what_is_wrong_is_named(cases: Path) -> N
     assert found[2]["track"]["artists"] == []
     run("clean", path, "clean.csv", "--rejected", "rejected.csv")
     reasons = [row["reason"] for row in written("rejected.csv")]
-    assert {reason.partition(" is ")[0] for reason in reasons} == {"tempo", "energy", "duration_ms"}
+    assert {reason.partition(" is ")[0] for reason in reasons} == {"Tempo", "Energy", "Duration_ms"}
 
 
 def test_near_equal_genres_are_named_and_merged_only_when_asked(cases: Path) -> None:
@@ -300,7 +300,7 @@ def test_near_equal_genres_are_named_and_merged_only_when_asked(cases: Path) -> 
     assert {listing["genre"] for listing in landed()} == {"Hip-Hop", "Children's Music", "rock, pop", "Rock"}
 
 
-def test_options_are_remembered_with_the_dataset(cases: Path, tmp_path: Path) -> None:
+def test_options_are_remembered_with_the_dataset(cases: Path) -> None:
     """Guards against the same file, run or dropped again without its --map, refused or landed anew (folder 14)."""
     path = str(cases / "14-run-with-map" / "mysongs.csv")
     refused = runner.invoke(app, ["import", path])
