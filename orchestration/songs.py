@@ -52,7 +52,7 @@ def scored_file(
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file that was scored: by which model, how it was read, and the `first` songs where nothing was to be written."""
+    """A file that was scored: by which model, how it was read, and the `first` songs where nothing is written."""
 
     run_id: str
     is_synthetic: bool
