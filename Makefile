@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install install-dev install-spark run dev test test-full test-spark lint format bench bench-spark screenshots docs-cli lock clean
+.PHONY: help install install-dev install-spark run dev test test-full test-spark lint format bench bench-spark screenshots docs-cli docs-files lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ screenshots: install-dev  ## Pictures of the report for the README (needs chromi
 docs-cli: install  ## Write docs/cli.md anew: the reference of the console commands
 	@$(BIN)/typer orchestration.cli utils docs --name song-genres --title "The console commands" \
 		| sed "s/&#x27;/'/g" >docs/cli.md
+
+docs-files: install  ## Write docs/files.md anew: what is recognised in song files
+	@$(BIN)/python -m extract.song_files.page >docs/files.md
 
 # The tools' lock comes first, since it is the narrowest: what runs is then of the same versions as what was tested.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

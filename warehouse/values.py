@@ -10,7 +10,7 @@ Every function takes the column as SQL of type varchar, and gives an expression.
 from warehouse.features import whole_numbers
 from warehouse.files import quoted
 
-MISSING = r" *(nan|na|n/a|#n/a|null|none|\\n|\?|-|empty_field)? *"  # in any case; \N is what MySQL writes
+MISSING = r" *(nan|na|n/a|#n/a|null|none|\\n|\?|-|empty_field|set\(\))? *"  # in any case; \N is MySQL's, set() Python's
 
 
 def is_missing(column: str) -> str:

@@ -19,6 +19,8 @@ LAYOUTS_FILE = Path(__file__).with_name("layouts.yml")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 COLUMNS_SHOWN = 20
+SEVERAL = ("artist_name", "genre")
+"""The fields of which a cell may hold several."""
 
 
 @dataclass(frozen=True)

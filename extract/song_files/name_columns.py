@@ -7,7 +7,7 @@ of a conversion (texts.py), and which spellings are one genre (genres.py).
 from dataclasses import dataclass, replace
 
 from extract.song_files import genres, texts
-from extract.song_files.layouts import contents
+from extract.song_files.layouts import SEVERAL, contents, plain
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.rows import TABLE, count
 from warehouse.files import quoted
@@ -31,6 +31,7 @@ class Cells:
 
 def read_names(decisions: Decisions) -> None:
     """Decide how ids, titles, artists and genres are read."""
+    _leave_out_numbers_of_rows(decisions)
     for name, cells in _count(decisions).items():
         there = cells.texts - cells.missing
         if there == 0:
@@ -42,13 +43,26 @@ def read_names(decisions: Decisions) -> None:
             reading = replace(reading, sql=f"case when not {_is_missing(decisions, name)} then {reading.text} end")
         if cells.addresses:
             reading = reading.doing(texts.track_id(reading.text), "ids taken from URIs or addresses")
-        if name in ("artist_name", "genre"):
+        if name in SEVERAL:
             reading = _as_list(decisions, name, reading, cells)
         decisions.readings[name] = reading
         if 0 < there < decisions.rows:
             decisions.say(name, f"{decisions.rows - there:,} missing")
         if name == "spotify_track_id" and cells.addresses:
             decisions.clean.discard(name)  # some may be local files
+
+
+def _leave_out_numbers_of_rows(decisions: Decisions) -> None:
+    """Take a column `id` that holds whole numbers for no ids of songs: it numbers the rows, and no song is a repeat."""
+    readings = decisions.readings
+    column = readings["spotify_track_id"].column if "spotify_track_id" in readings else None
+    if column is None or plain(column) != "id" or "spotify_track_id" in decisions.options.mapping:
+        return
+    text = decisions.text("spotify_track_id")
+    is_number = f"regexp_full_match({text}, {quoted('[0-9]{1,12}')})"
+    others = count(decisions.connection, f"select count(*) from (from {TABLE} where not {is_number} limit 1)")
+    if "song_name" in readings and not others:
+        del readings["spotify_track_id"]
 
 
 def _is_missing(decisions: Decisions, name: str) -> str:

@@ -21,7 +21,7 @@ from extract.song_files.refusals import require_enough
 from extract.song_files.rows import TABLE, count
 from extract.song_files.staging import stage
 from warehouse.features import AUDIO_FEATURES, feature_ranges
-from warehouse.files import identifier, quoted
+from warehouse.files import for_shell, identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
@@ -195,9 +195,15 @@ def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tup
     problem_rows, problems = _problems(connection, file)
     if problem_rows * 2 > file.listings:
         shown = "\n  ".join(problems[:2])
+        without_genre = f"select count(*) from {file.source} where coalesce({file.value('genre')}, '') = ''"
+        what = (
+            f"Without genres, a model can name them: song-genres predict {for_shell(file.container.path)}"
+            if "genre" not in file.clean and count(connection, without_genre) * 2 > file.listings
+            else "Is a column mapped to the wrong field (--map field=column)?"
+        )
         raise SongFileError(
             f"{file.name}: {problem_rows:,} of {file.listings:,} rows cannot be used, more than half; nothing was "
-            f"written. Is a column mapped to the wrong field (--map field=column)? The first:\n  {shown}"
+            f"written. {what} The first:\n  {shown}"
         )
     return problem_rows, problems
 

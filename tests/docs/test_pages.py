@@ -14,6 +14,7 @@ import pytest
 import typer
 from dbt.cli.main import cli as dbt_cli
 
+from extract.song_files import page as song_files
 from orchestration.cli import app
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Page, commands, read_page, shell_lines
@@ -178,6 +179,11 @@ def test_every_environment_variable_that_is_read_is_documented() -> None:
     read = re.findall(r"(?:environ\.get\(|environ\[|env_var\()[\"']([A-Z_]+)[\"']", source_text())
     documented = (ROOT / "docs" / "operations.md").read_text() + (ROOT / "docs" / "spark.md").read_text()
     assert sorted({name for name in read if f"`{name}`" not in documented} - READ_BY_OTHERS) == []
+
+
+def test_the_page_of_song_files_is_up_to_date() -> None:
+    """Guards against docs/files.md of another time: `make docs-files` writes it anew."""
+    assert song_files.page() == (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_of_the_console_commands_is_up_to_date() -> None:

@@ -23,7 +23,7 @@ from ml.training import fit, save_model
 from orchestration.cli import app
 from orchestration.songs import scored_file
 from tests.ml.made_up_tracks import make_tracks
-from warehouse.features import AUDIO_FEATURES
+from warehouse.features import AUDIO_FEATURES, SOUND
 from warehouse.spark import SparkUnavailable
 
 if TYPE_CHECKING:
@@ -178,14 +178,14 @@ def test_what_cannot_be_read_is_told_in_a_sentence(spark: "SparkSession", model_
     """Guards against Java's traces for what a user can cause."""
     (tmp_path / "text.parquet").write_text("no Parquet, whatever it is called")
     (tmp_path / "empty").mkdir()
-    few = write_folder(made_up_songs(3).drop_columns(["key", "energy"]), tmp_path / "few")
+    few = write_folder(made_up_songs(3).drop_columns([*SOUND[1:-1]]), tmp_path / "few")
     clash = write_folder(made_up_songs(3, Model=["x"] * 3), tmp_path / "clash")
     for source, words in {
         str(tmp_path / "nowhere"): "nowhere does not exist. Give a Parquet file, or a folder",
         str(tmp_path / "text.parquet"): "text.parquet is not Parquet",
         str(tmp_path / "empty"): "empty holds no Parquet files",
         "nonsense://bucket/songs": "nonsense://bucket/songs cannot be read: .*No FileSystem",
-        few: "few lacks the columns energy, key. It has: id, danceability",
+        few: "few has too few audio features: at least 3 of .* It has the columns: id, danceability",
         clash: "clash has columns that scoring adds: Model",
     }.items():
         with pytest.raises(ModelError, match=words) as raised:

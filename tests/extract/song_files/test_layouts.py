@@ -1,0 +1,216 @@
+"""Which column is which field, in the layouts of files that people hold, and in names of no layout."""
+
+from pathlib import Path
+
+import pytest
+
+from extract.song_files import IMPORT, PREDICT, ReadingOptions, SongFileError, contained
+from extract.song_files.layouts import fields, layouts, recognise, spellings
+from extract.song_files.refusals import require_enough
+from warehouse.features import AUDIO_FEATURES
+
+OURS = ",".join(AUDIO_FEATURES)
+
+FILES = {
+    "study": (
+        f"{OURS},artist_name,song_name,genre,spotify_track_id,popularity",
+        "",
+        "",
+    ),
+    "tidytuesday": (
+        "track_id,track_name,track_artist,track_popularity,track_album_id,track_album_name,"
+        f"track_album_release_date,playlist_name,playlist_id,playlist_genre,playlist_subgenre,{OURS}",
+        "spotify_track_id=track_id, song_name=track_name, artist_name=track_artist, genre=playlist_genre",
+        "playlist_name,playlist_id,playlist_subgenre",
+    ),
+    "kaggle": (
+        f"column 1,track_id,artists,album_name,track_name,popularity,explicit,{OURS},track_genre",
+        "spotify_track_id=track_id, artist_name=artists, genre=track_genre, album_name=album_name",
+        "column 1",
+    ),
+    "SpotifyFeatures": (
+        f"genre,artist_name,track_name,track_id,popularity,{OURS}",
+        "spotify_track_id=track_id, song_name=track_name",
+        "",
+    ),
+    "music_genre": (
+        f"instance_id,artist_name,track_name,popularity,{OURS},obtained_date,music_genre",
+        "song_name=track_name, genre=music_genre",
+        "instance_id,obtained_date",
+    ),
+    "1 million tracks": (
+        f"column 1,artist_name,track_name,track_id,popularity,year,genre,{OURS}",
+        "spotify_track_id=track_id, song_name=track_name",
+        "column 1,year",
+    ),
+    "tracks_features": (
+        f"id,name,album,album_id,artists,artist_ids,track_number,disc_number,explicit,{OURS},year,release_date",
+        "spotify_track_id=id, song_name=name, artist_name=artists, album_name=album, album_release_date=release_date",
+        "artist_ids,track_number,disc_number,year",
+    ),
+    "600k tracks": (
+        f"id,name,popularity,explicit,artists,id_artists,release_date,{OURS}",
+        "spotify_track_id=id, song_name=name, artist_name=artists",
+        "id_artists",
+    ),
+    "genres_v2": (
+        f"{OURS},type,id,uri,track_href,analysis_url,genre,song_name,column 21,title",
+        "spotify_track_id=uri, song_name=song_name, genre=genre",
+        "type,id,track_href,analysis_url,column 21,title",
+    ),
+    "top hits": (
+        f"artist,song,explicit,year,popularity,genre,{OURS}",
+        "artist_name=artist, song_name=song, genre=genre",
+        "year",
+    ),
+    "hit predictor": (
+        f"track,artist,uri,{OURS},chorus_hit,sections,target",
+        "song_name=track, artist_name=artist, spotify_track_id=uri",
+        "chorus_hit,sections,target",
+    ),
+    "Spotify 2000": (
+        "Index,Title,Artist,Top Genre,Year,Beats Per Minute (BPM),Energy,Danceability,Loudness (dB),Liveness,"
+        "Valence,Length (Duration),Acousticness,Speechiness,Popularity",
+        "song_name=Title, tempo=Beats Per Minute (BPM), loudness=Loudness (dB), duration_ms=Length (Duration)",
+        "Index,Year",
+    ),
+    "Top 10s": (
+        "column 1,title,artist,top genre,year,bpm,nrgy,dnce,dB,live,val,dur,acous,spch,pop",
+        "tempo=bpm, energy=nrgy, danceability=dnce, loudness=dB, liveness=live, valence=val, duration_ms=dur,"
+        " acousticness=acous, speechiness=spch, popularity=pop",
+        "column 1,year",
+    ),
+    "Spotify 2023": (
+        "track_name,artist(s)_name,artist_count,released_year,streams,bpm,key,mode,danceability_%,valence_%,"
+        "energy_%,acousticness_%,instrumentalness_%,liveness_%,speechiness_%",
+        "artist_name=artist(s)_name, tempo=bpm, energy=energy_%, instrumentalness=instrumentalness_%",
+        "artist_count,released_year,streams",
+    ),
+    "exportify, older": (
+        "Spotify ID,Artist IDs,Track Name,Album Name,Artist Name(s),Release Date,Duration (ms),Popularity,"
+        "Added By,Added At,Genres,Danceability,Energy,Key,Loudness,Mode,Speechiness,Acousticness,"
+        "Instrumentalness,Liveness,Valence,Tempo,Time Signature",
+        "spotify_track_id=Spotify ID, artist_name=Artist Name(s), duration_ms=Duration (ms), genre=Genres,"
+        " time_signature=Time Signature",
+        "Artist IDs,Added By,Added At",
+    ),
+    "exportify": (
+        "Track URI,Track Name,Album Name,Artist Name(s),Release Date,Duration (ms),Popularity,Explicit,Added By,"
+        "Added At,Genres,Record Label,Danceability,Energy,Key,Loudness,Mode,Speechiness,Acousticness,"
+        "Instrumentalness,Liveness,Valence,Tempo,Time Signature",
+        "spotify_track_id=Track URI, artist_name=Artist Name(s), explicit=Explicit",
+        "Added By,Added At,Record Label",
+    ),
+    "exportify, other": (
+        "Track URI,Track Name,Artist URI(s),Artist Name(s),Album URI,Album Name,Album Artist URI(s),"
+        "Album Artist Name(s),Album Release Date,Album Image URL,Disc Number,Track Number,Track Duration (ms),"
+        "Track Preview URL,Explicit,Popularity,ISRC,Added By,Added At",
+        "spotify_track_id=Track URI, artist_name=Artist Name(s), duration_ms=Track Duration (ms), album_id=Album URI",
+        "Artist URI(s),Album Artist URI(s),Album Artist Name(s),Album Image URL,Disc Number,Track Number,"
+        "Track Preview URL,ISRC,Added By,Added At",
+    ),
+    "by its columns' names": (
+        "Spotify Link,Song Title,Performer,Main Genre,track_danceability,Audio Energy,spotify_tempo,loudness_db,"
+        "length_sec",
+        "spotify_track_id=Spotify Link, song_name=Song Title, artist_name=Performer, genre=Main Genre,"
+        " danceability=track_danceability, energy=Audio Energy, tempo=spotify_tempo, loudness=loudness_db,"
+        " duration_ms=length_sec",
+        "",
+    ),
+}
+"""The header of a file of each layout; some of our fields with their columns; and the columns that are none."""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_columns_of_each_layout(name: str) -> None:
+    """Guards against a column taken for another field, and a layout taken for another."""
+    header, expected, unused = FILES[name]
+    columns = header.split(",")
+    found = recognise("songs.csv", columns, {})
+    assert found.layout.name == name
+    wanted = dict(pair.split("=") for pair in expected.split(", ") if pair)
+    assert {field: found.fields[field] for field in wanted} == wanted
+    assert [column for column in columns if column not in found.fields.values()] == [
+        column for column in unused.split(",") if column
+    ]
+
+
+def test_every_layout_has_a_case() -> None:
+    """Guards against a layout that nothing shows to be recognised."""
+    assert {layout.name for layout in layouts()} - set(FILES) == {
+        "Spotify's own names"
+    }  # in the cases, api_tracks.jsonl
+
+
+def test_no_name_means_two_fields() -> None:
+    """Guards against a column that is one field in this file and another in that."""
+    seen: dict[str, str] = {}
+    for name in fields():
+        for spelling in spellings(name):
+            assert seen.setdefault(spelling, name) == name, spelling
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("duration_ms", "ms"), ("Duration (ms)", "ms"), ("track_duration_s", "s"), ("Length (minutes)", "min"),
+        ("duration", None), ("Length (Duration)", None),
+    ],
+)  # fmt: skip
+def test_the_unit_in_a_columns_name(column: str, unit: str | None) -> None:
+    """Guards against seconds under a name that says milliseconds, unseen."""
+    found = recognise("songs.csv", [column], {})
+    assert found.fields == {"duration_ms": column}
+    assert found.units.get("duration_ms") == unit
+
+
+def test_what_is_mapped_comes_first_whatever_the_case() -> None:
+    """Guards against a --map that is read but not used, and a field or column that is not there."""
+    found = recognise("songs.csv", ["Style", "genre"], {"genre": "style"})
+    assert found.fields == {"genre": "Style"}
+    with pytest.raises(SongFileError, match="songs.csv has no column 'mood'. It has: Style, genre"):
+        recognise("songs.csv", ["Style", "genre"], {"genre": "mood"})
+    with pytest.raises(SongFileError, match="there is no field 'style'"):
+        recognise("songs.csv", ["Style", "genre"], {"style": "genre"})
+
+
+def test_a_refusal_is_four_lines_and_its_command_keeps_what_was_said(tmp_path: Path) -> None:
+    """Guards against a wall of 5,000 columns, and a proposed command that loses the maps already given."""
+    path = tmp_path / "Bob's songs.csv"
+    path.write_text("a\n")
+    columns = [
+        "name",
+        "my style",
+        "sound",
+        *(f"column{number}" for number in range(5000)),
+        "tempo",
+        "energy",
+        "valence",
+    ]
+    options = ReadingOptions({"tempo": "sound"}, {"duration": "s"}, merge_genres=True)
+    found = recognise(str(path), columns, options.mapping)
+    with pytest.raises(SongFileError) as caught:
+        require_enough(contained(path), columns, found, IMPORT, options)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert "it lacks a genre for each song" in lines[0]
+    assert lines[1] == "Likely: genre in my style."
+    assert lines[2].endswith("column16 and 4,986 more.")
+    quoted = str(path).replace("'", "'\"'\"'")
+    assert lines[3].endswith(
+        f"song-genres import '{quoted}' --map tempo=sound --map 'genre=my style' --unit duration=s --merge-genres"
+    )
+    require_enough(contained(path), columns, found, PREDICT, options)
+
+
+def test_pairs_may_stand_in_one_text() -> None:
+    """Guards against `make run MAP=…`, which gives all pairs in one text."""
+    options = ReadingOptions.of_texts(
+        ["genre=my style, song_name=title", "tempo=BPM (a=b)"], ["duration=s energy=percent"]
+    )
+    assert options.mapping == {"genre": "my style", "song_name": "title", "tempo": "BPM (a=b)"}
+    assert options.units == {"duration": "s", "energy": "percent"}
+    assert ReadingOptions.of_json(options.as_json()) == options
+    for wrong in ("genre", "genre=", "=style"):
+        with pytest.raises(SongFileError, match="--map takes field=column"):
+            ReadingOptions.of_texts([wrong])

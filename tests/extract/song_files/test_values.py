@@ -1,0 +1,160 @@
+"""What columns hold: units told from figures, words, ids that are made, and what is kept beside them."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.dumps import import_dump
+from extract.song_files import ReadingOptions, SongFileError
+from extract.song_files.texts import number_of_word
+from extract.song_files.units import Shares, share_or_percent, unit_of_time
+
+Query = Callable[..., list[tuple[Any, ...]]]
+StudyCsv = Callable[..., Path]
+
+TRACKS = "select payload from raw.tracks order by listing_id"
+FEATURES = "select payload from raw.audio_features order by listing_id"
+
+
+@pytest.mark.parametrize(
+    ("found", "named", "others", "unit"),
+    [
+        (Shares(40, 0, 38, 0.98), None, (), "share"),
+        (Shares(40, 1, 38, 1.5), None, (), "share"),  # one value is wrong
+        (Shares(40, 40, 0, 98), None, (), "percent"),
+        (Shares(40, 39, 1, 98.5), None, (), "percent"),  # of 0.4 percent
+        (Shares(40, 20, 19, 98.5), None, (), None),
+        (Shares(40, 4, 36, 85.2), None, ("percent",), "percent"),  # few tracks are instrumental at all
+        (Shares(40, 40, 0, 9), None, (), None),  # of ten, or of a hundred?
+        (Shares(40, 40, 0, 9), None, ("percent",), "percent"),
+        (Shares(40, 0, 0, 1), None, ("percent",), "percent"),
+        (Shares(40, 0, 0, 1), None, ("share",), "share"),
+        (Shares(40, 20, 19, 98.5), "percent", (), "percent"),
+        (Shares(40, 0, 38, 0.98), "percent", (), None),  # its name and its values say different things
+    ],
+)
+def test_shares_and_percents(found: Shares, named: str | None, others: tuple[str, ...], unit: str | None) -> None:
+    """Guards against a column read a hundred times too large or too small."""
+    assert share_or_percent(found, named, others) == unit
+
+
+@pytest.mark.parametrize(
+    ("median", "named", "unit"),
+    [
+        (214_000, "ms", "ms"), (214_000, None, "ms"), (214_000, "s", "ms"), (214, "ms", "s"), (214, None, "s"),
+        (214, "s", "s"), (3.6, "min", "min"), (3.6, None, None), (3.6, "ms", None), (8_000, None, None),
+        (8_000, "ms", "ms"), (-1, "ms", "ms"), (214, "min", None),
+    ],
+)  # fmt: skip
+def test_units_of_time(median: float, named: str | None, unit: str | None) -> None:
+    """Guards against songs of a fifth of a second, or of a week."""
+    assert unit_of_time(median, named) == unit
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "number"),
+    [
+        ("key", "C", "0"), ("key", " c♯ ", "1"), ("key", "Db", "1"), ("key", "C#/Db", "1"), ("key", "B♭", "10"),
+        ("key", "A minor", "9"), ("key", "F# Major", "6"), ("key", "Ebm", "3"), ("key", "C sharp", "1"),
+        ("key", "H", None),
+        ("mode", "Major", "1"), ("mode", "MIN", "0"), ("mode", "dorian", None),
+        ("time_signature", "4/4", "4"), ("time_signature", "4-Apr", "4"), ("time_signature", "3-Apr", "3"),
+        ("time_signature", "4-Mar", "3"), ("time_signature", "04-May", "5"), ("time_signature", "Apr-04", "4"),
+        ("time_signature", "2024-04-03 00:00:00", "3"), ("time_signature", "7-Mar", None),
+        ("time_signature", "four", None),
+    ],
+)  # fmt: skip
+def test_words_for_numbers(name: str, word: str, number: str | None) -> None:
+    """Guards against a word that is no number, or another one."""
+    assert number_of_word(name, word) == number
+
+
+def without(path: Path, *columns: str) -> Path:
+    """The CSV without these columns."""
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    places = [place for place, name in enumerate(rows[0]) if name not in columns]
+    path.write_text("\n".join(",".join(row[place] for place in places) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_ids_are_derived_from_title_and_artists(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against repeats that are not found, and strangers of one title taken for one song."""
+    songs = [
+        {"song_name": "One", "artist_name": "Ann"}, {"song_name": " one", "artist_name": "ANN"},
+        {"song_name": "One", "artist_name": "Bob"}, {"song_name": "Intro", "artist_name": ""},
+        {"song_name": "Intro", "artist_name": "", "duration_ms": "90000"}, {"song_name": "Intro", "artist_name": ""},
+        {"song_name": "", "artist_name": "Ann"},
+    ]  # fmt: skip
+    report = import_dump(without(study_csv(*songs), "spotify_track_id"), warehouse_file)
+    ids = [json.loads(payload)["id"] for (payload,) in query(TRACKS)]
+    digest = hashlib.md5(b"one\nann", usedforsecurity=False).hexdigest()
+    assert ids[0] == f"derived:{digest}"
+    assert ids[0] == ids[1] != ids[2]
+    assert ids[3] == ids[5] != ids[4]
+    assert ids[6] is None
+    assert report.problems == ("row 7, it has no title to derive an id from",)
+    assert query("select distinct track_id from raw.tracks where listing_id = 1") == [(ids[0],)]
+
+
+def test_an_id_that_numbers_the_rows_is_none(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a file of which no song is ever a repeat."""
+    path = study_csv({"spotify_track_id": "1"}, {"spotify_track_id": "2"})
+    path.write_text(path.read_text().replace("spotify_track_id", "ID"))
+    report = import_dump(path, warehouse_file)
+    first, second = (json.loads(payload) for (payload,) in query(TRACKS))
+    assert first["id"] == second["id"]
+    assert first["dump"] == {"ID": "1"}
+    assert "ID" in report.file.unused
+    mapped = import_dump(path, warehouse_file, name="mapped", options=ReadingOptions({"spotify_track_id": "ID"}))
+    assert mapped.file.columns["spotify_track_id"] == "ID"
+
+
+def test_the_files_own_text_stands_beside_what_was_read(
+    study_csv: StudyCsv, warehouse_file: Path, query: Query
+) -> None:
+    """Guards against a document from which nobody can tell what the file said."""
+    changes = {"spotify_track_id": "spotify:track:abc", "key": "C#", "energy": "0,25", "time_signature": "?"}
+    path = study_csv(*[changes] * 3)
+    path.write_text(path.read_text().replace('"0,25"', "25 %").replace(",0.5,", ",50 %,"))
+    report = import_dump(path, warehouse_file)
+    (track, *_), (features, *_) = query(TRACKS), query(FEATURES)
+    assert json.loads(track[0])["id"] == "abc"
+    assert json.loads(track[0])["dump"] == {"spotify_track_id": "spotify:track:abc", "key": "C#", "energy": "25 %"}
+    found = json.loads(features[0])
+    assert (found["key"], found["energy"], found["time_signature"]) == (1, 0.25, None)
+    said = {use.field: use.done for use in report.file.uses}
+    assert said["energy"] == "units after the numbers; percents read as shares: up to 25"
+    assert report.file.unknown == ["time_signature"]
+
+
+def test_a_value_in_another_unit_than_its_column_is_rejected_and_not_guessed(
+    study_csv: StudyCsv, warehouse_file: Path, query: Query
+) -> None:
+    """Guards against a guess row by row: among shares a 57 is wrong, and among clocks a word is."""
+    path = study_csv(*[{"duration_ms": "3:20"}] * 4, {"duration_ms": "long"}, {"duration_ms": "3:20", "energy": "57"})
+    report = import_dump(path, warehouse_file)
+    assert report.problems == (
+        "row 5, column duration_ms: 'long' is not a number",
+        "row 6, column energy: '57' is not within 0 to 1",
+    )
+    assert [json.loads(payload)["duration_ms"] for (payload,) in query(FEATURES)][3:5] == [200_000, "long"]
+
+
+def test_a_unit_said_by_hand_decides(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a refusal whose own advice does not help."""
+    path = study_csv(*[{"duration_ms": "3.5"}] * 3)
+    with pytest.raises(SongFileError, match="column duration_ms cannot be told.*median is 3.5.\n.*--unit duration=min"):
+        import_dump(path, warehouse_file)
+    import_dump(path, warehouse_file, options=ReadingOptions(units={"duration": "min"}))
+    assert json.loads(query(FEATURES)[0][0])["duration_ms"] == 210_000
+    for units, words in (({"tempo": "s"}, "'tempo' has no units"), ({"energy": "s"}, "'s' is no unit of energy")):
+        with pytest.raises(SongFileError, match=words):
+            import_dump(path, warehouse_file, name="other", options=ReadingOptions(units=units))
+    artists = study_csv({"artist_name": "Ann & Bob"}, name="artists.csv")
+    import_dump(artists, warehouse_file, options=ReadingOptions(units={"artist_name": "&"}))
+    ((track,),) = query("select payload from raw.tracks where dataset = 'artists'")
+    assert json.loads(track)["artists"] == [{"name": "Ann"}, {"name": "Bob"}]
