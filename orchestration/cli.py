@@ -136,7 +136,7 @@ def _reading(
     try:
         return ReadingOptions.of_texts(mapping, units, all_genres=all_genres, merge_genres=merge_genres)
     except SongFileError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command()
@@ -320,11 +320,7 @@ def import_command(
         f"{verb}. It is the active one now."
     )  # fmt: skip
     console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
-    print_reading(FileReading.of(report.file))
-    if report.problem_rows:
-        then = "would be landed and rejected" if dry_run else "are landed and will be rejected"
-        console.print(f"{report.problem_rows:,} rows cannot be used; they {then}. The first:")
-        print_problems(report.problems)
+    print_reading(FileReading.of(report.file, report.problem_rows, report.problems))
 
 
 @app.command()

@@ -130,6 +130,9 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
         console.print(escape(note), highlight=False, soft_wrap=True)
     for warning in reading.warnings:
         errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+    if reading.problem_rows:
+        console.print(f"{reading.problem_rows:,} rows cannot be used, and will be rejected. The first:")
+        print_problems(reading.problems, console)
 
 
 def print_problems(problems: Sequence[str], console: Console = console) -> None:
