@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from extract.song_files import TABLE, contained
+from extract.song_files import contained
+from extract.song_files.rows import TABLE
 from extract.song_files.staging import stage
 
 COLUMNS = ["song", "artist", "tempo"]
