@@ -119,7 +119,7 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
     if told:
         console.print(table)
     if others := len(reading.columns) - len(told):
-        console.print(f"Of our names, and read as they stand: {others} columns.", highlight=False)
+        console.print(f"Of our names, and read as they stand: {others} column{'s' * (others != 1)}.", highlight=False)
     if reading.unknown:
         console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
     if reading.unused:
