@@ -135,9 +135,12 @@ def _reading(
     mapping: list[str] | None, units: list[str] | None, *, all_genres: bool = False, merge_genres: bool = False
 ) -> "ReadingOptions":
     """What --map and the options beside it say of a file."""
-    from extract.song_files import ReadingOptions
+    from extract.song_files import ReadingOptions, SongFileError
 
-    return ReadingOptions.of_texts(mapping, units, all_genres=all_genres, merge_genres=merge_genres)
+    try:
+        return ReadingOptions.of_texts(mapping, units, all_genres=all_genres, merge_genres=merge_genres)
+    except SongFileError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _active_dataset() -> raw.Dataset | None:

@@ -5,6 +5,7 @@ how it looks (screens.py).
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ class FileReading:
     """What became of a file's columns.
 
     `columns` are the column, our field, and what was done to its values; `unknown` are audio features that the file
-    does not have, `unused` its columns that are no field of ours; `notes` and `warnings` are sentences.
+    does not have, `unused` its columns that are no field of ours; `notes` and `warnings` are sentences. `problem_rows`
+    is the number of rows that cannot be used, and `problems` are the first of them.
     """
 
     columns: list[tuple[str, str, str]]
@@ -25,12 +27,15 @@ class FileReading:
     unused: list[str]
     notes: list[str]
     warnings: list[str]
+    problem_rows: int = 0
+    problems: Sequence[str] = ()
 
     @classmethod
-    def of(cls, file: "SongFile") -> "FileReading":
+    def of(cls, file: "SongFile", problem_rows: int = 0, problems: Sequence[str] = ()) -> "FileReading":
         """What is told of a file."""
         columns = [(use.column, use.field, use.done) for use in file.uses]
-        return cls(columns, file.unknown, file.unused, list(file.notes), list(file.warnings))
+        notes, warnings = list(file.notes), list(file.warnings)
+        return cls(columns, file.unknown, file.unused, notes, warnings, problem_rows, problems)
 
     @classmethod
     def of_json(cls, text: str) -> "FileReading":

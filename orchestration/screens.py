@@ -129,11 +129,7 @@ def print_import(report: "ImportReport", *, is_landed: bool) -> None:
         else f"would land {report.listings:,} listings; nothing was landed."
     )
     console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
-    print_reading(FileReading.of(report.file))
-    if report.problem_rows:
-        then = "are landed and will be rejected" if is_landed else "would be landed and rejected"
-        console.print(f"{report.problem_rows:,} rows cannot be used; they {then}. The first:")
-        print_problems(report.problems)
+    print_reading(FileReading.of(report.file, report.problem_rows, report.problems))
 
 
 def print_cleaning(report: "CleaningReport", output: Path) -> None:
@@ -240,7 +236,7 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
     if told:
         console.print(table)
     if others := len(reading.columns) - len(told):
-        console.print(f"Of our names, and read as they stand: {others} columns.", highlight=False)
+        console.print(f"Of our names, and read as they stand: {others} column{'s' * (others != 1)}.", highlight=False)
     if reading.unknown:
         console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
     if reading.unused:
@@ -251,6 +247,9 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
         console.print(escape(note), highlight=False, soft_wrap=True)
     for warning in reading.warnings:
         errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+    if reading.problem_rows:
+        console.print(f"{reading.problem_rows:,} rows cannot be used, and will be rejected. The first:")
+        print_problems(reading.problems, console)
 
 
 def print_problems(problems: Sequence[str], console: Console = console) -> None:

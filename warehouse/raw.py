@@ -164,8 +164,8 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
         if table not in existing:
             connection.execute(f"create table raw.{table} ({columns})")
             connection.execute(f"comment on table raw.{table} is {quoted(_COMMENTS[table])}")
-        for column in ADDED.get(table, ()):
-            connection.execute(f"alter table raw.{table} add column if not exists {column} varchar")
+        for column in set(ADDED.get(table, ())) - set(connection.table(f"raw.{table}").columns):
+            connection.execute(f"alter table raw.{table} add column {column} varchar")
 
 
 @cache

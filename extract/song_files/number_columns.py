@@ -287,5 +287,5 @@ def _untold(decisions: Decisions, name: str, units: str, example: str) -> SongFi
     said = for_shell(f"{name.removesuffix('_ms')}={example}")
     return SongFileError(
         f"{decisions.file}: the unit of column {decisions.readings[name].column} cannot be told from its name and its "
-        f"values: {units}.\nSay it, for example: --unit {said}"
+        f"values: {units}.\nSay it, for example: {decisions.command} --unit {said}"
     )

@@ -12,16 +12,16 @@ import duckdb
 from extract.song_files import texts
 from extract.song_files.containers import Container
 from extract.song_files.errors import SongFileError
-from extract.song_files.layouts import Layout, Purpose, recognise
+from extract.song_files.layouts import PREDICT, Layout, Purpose, recognise
 from extract.song_files.name_columns import make_ids, merge_spellings, read_names
 from extract.song_files.number_columns import read_numbers
 from extract.song_files.options import ReadingOptions
 from extract.song_files.readings import Decisions, Reading
-from extract.song_files.refusals import require_enough
+from extract.song_files.refusals import command, require_enough
 from extract.song_files.rows import TABLE, count
 from extract.song_files.staging import stage
 from warehouse.features import AUDIO_FEATURES, feature_ranges
-from warehouse.files import for_shell, identifier, quoted
+from warehouse.files import identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
@@ -134,7 +134,8 @@ def read(
     if rows == 0:
         raise SongFileError(f"{file.name} has a header but no rows. Nothing was written.")
     readable = count(connection, f"select count(*) from {TABLE} where __text is null")
-    decisions = Decisions(connection, file.name, readable, columns, options)
+    again = f"{command(purpose, file)}{options.as_arguments()}"
+    decisions = Decisions(connection, file.name, again, readable, columns, options)
     read_numbers(decisions)
     read_names(decisions)
     if readable:
@@ -197,7 +198,7 @@ def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tup
         shown = "\n  ".join(problems[:2])
         without_genre = f"select count(*) from {file.source} where coalesce({file.value('genre')}, '') = ''"
         what = (
-            f"Without genres, a model can name them: song-genres predict {for_shell(file.container.path)}"
+            f"Without genres, a model can name them: {command(PREDICT, file.container)}"
             if "genre" not in file.clean and count(connection, without_genre) * 2 > file.listings
             else "Is a column mapped to the wrong field (--map field=column)?"
         )

@@ -45,13 +45,14 @@ class Reading:
 class Decisions:
     """How the fields of a file, whose rows are in `TABLE` of the connection, are read.
 
-    `file` is what errors call it, and `rows` the number of rows that could be read. `empty` are fields whose column
-    holds nothing but empty cells and marks of missing values, `clean` those of which no value is missing, odd or out
-    of its range. `notes` are sentences for the person whose file it is.
+    `file` is what errors call it, `command` the one that reads it, for a shell, and `rows` the number of its readable
+    rows. `empty` are fields whose column holds nothing but empty cells and marks of missing values, `clean` those of
+    which no value is missing, odd or out of its range. `notes` are sentences for the person whose file it is.
     """
 
     connection: duckdb.DuckDBPyConnection
     file: str
+    command: str
     rows: int
     columns: Columns
     options: ReadingOptions

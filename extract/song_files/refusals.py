@@ -40,18 +40,21 @@ def require_enough(
     lines.append(f"It has the columns: {shown(columns)}.")
     if list(lacking) == ["genre"] and not likely:
         maps = ReadingOptions(options.mapping, options.units).as_arguments()
-        lines.append(f"A model can name the genres of these songs: {_command(PREDICT, file)}{maps}")
+        lines.append(f"A model can name the genres of these songs: {command(PREDICT, file)}{maps}")
+    elif "danceability" in lacking and not likely and not set(SOUND) & set(found.fields):
+        lines.append("Export these songs with their audio features (Exportify has an option for it) and give that.")
     else:
         mapping = dict(options.mapping)
         for name in dict.fromkeys([*likely, *lacking]):
             # A column is proposed for one field alone.
             mapping[name] = next((word for word in likely.get(name, ()) if word not in mapping.values()), "COLUMN")
         again = replace(options, mapping=mapping).as_arguments()
-        lines.append(f"If it has them under other names: {_command(purpose, file)}{again}")
+        lines.append(f"If it has them under other names: {command(purpose, file)}{again}")
     raise SongFileError("\n".join(lines))
 
 
-def _command(purpose: Purpose, file: Container) -> str:
+def command(purpose: Purpose, file: Container) -> str:
+    """The command for the file, to be copied into a shell."""
     return purpose.command.replace("FILE", "-" if file.name == STANDARD_INPUT else for_shell(file.path))
 
 

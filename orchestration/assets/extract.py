@@ -98,8 +98,8 @@ def raw_documents(
             "unusable_answers": dg.MetadataValue.int(extraction.report.unusable),
             "listings_by_genre": dg.MetadataValue.json(dict(extraction.report.listings)),
         }
-    if extraction.imported:
-        reading = FileReading.of(extraction.imported.file)
+    if report := extraction.imported:
+        reading = FileReading.of(report.file, report.problem_rows, report.problems)
         cost = {"reading": dg.MetadataValue.text(reading.as_json())}
     for table in READ_BY_DBT:
         yield dg.MaterializeResult(

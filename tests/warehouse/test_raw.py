@@ -46,6 +46,22 @@ def test_a_batch_is_stamped_and_its_dataset_recorded(connection: duckdb.DuckDBPy
     assert 0 <= age < 60
 
 
+def test_a_warehouse_of_an_earlier_version_is_read_and_gets_the_columns_that_it_lacks(warehouse_file: Path) -> None:
+    """Guards against data that an update makes unusable."""
+    with files.connect(warehouse_file) as connection:
+        land(connection, MINE, tracks("a"))
+        connection.execute("alter table raw.datasets drop column reading")
+    with files.connect(warehouse_file, read_only=True) as connection:
+        assert raw.landed_datasets(connection) == [(MINE, True, 1)]
+    with files.connect(warehouse_file) as connection:
+        assert raw.dataset(connection, "mine") == MINE
+        land(connection, Dataset("told", "dump:x", content_sha256="abc", reading="{}"), tracks("b"))
+        assert [raw.dataset(connection, name) for name in ("told", "nowhere")] == [
+            Dataset("told", "dump:x", content_sha256="abc", reading="{}"),
+            None,
+        ]
+
+
 def test_listing_ids_go_on_where_the_last_batch_ended(connection: duckdb.DuckDBPyConnection) -> None:
     """Guards against download order that starts anew a batch, and against datasets that share their numbers."""
     land(connection, MINE, tracks("a", "b"))

@@ -19,7 +19,7 @@ from extract.song_files.rows import TABLE
 from extract.song_files.csv_dialect import dialect_of
 from extract.song_files.csv_rows import csv_records, stage_csv
 from extract.song_files.parts import parts
-from extract.song_files.rows import fill
+from extract.song_files.rows import TABLE, fill
 from tests.extract.song_files.staged import csv_text, staged
 from tests.extract.song_files.workbook import workbook
 
