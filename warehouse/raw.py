@@ -248,7 +248,8 @@ def use(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def active_dataset(connection: duckdb.DuckDBPyConnection) -> Dataset | None:
     """The active dataset, or None where nothing was landed."""
-    create_raw_tables(connection)
+    if not raw_tables(connection):
+        return None
     row = connection.execute(
         "select dataset, source, is_synthetic, content_sha256 from raw.datasets where is_active"
     ).fetchone()
@@ -270,8 +271,8 @@ def landed_datasets(connection: duckdb.DuckDBPyConnection) -> list[tuple[Dataset
 
 def count_rows(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, int]:
     """How many rows each raw table holds of the dataset `name`."""
-    counts = {}
-    for table in TABLES:
+    counts = dict.fromkeys(TABLES, 0)
+    for table in raw_tables(connection).intersection(TABLES):
         (counts[table],) = connection.execute(
             f"select count(*) from raw.{table} where dataset = ?", [name]
         ).fetchone() or (0,)
