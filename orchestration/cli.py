@@ -148,7 +148,7 @@ def _active_dataset() -> raw.Dataset | None:
     if not files.warehouse_path().exists():
         return None
     with files.connect(files.warehouse_path(), read_only=True) as connection:
-        return next((dataset for dataset, is_active, _ in raw.landed_datasets(connection) if is_active), None)
+        return raw.active_dataset(connection)
 
 
 @app.command()

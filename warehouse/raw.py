@@ -269,10 +269,13 @@ def dataset(connection: duckdb.DuckDBPyConnection, name: str) -> Dataset | None:
 
 
 def _dataset(connection: duckdb.DuckDBPyConnection, condition: str) -> Dataset | None:
-    create_raw_tables(connection)
-    row = connection.execute(
-        f"select dataset, source, is_synthetic, content_sha256, reading from raw.datasets where {condition}"
-    ).fetchone()
+    if not raw_tables(connection):
+        return None
+    existing = connection.table("raw.datasets").columns  # an earlier version's table lacks those in ADDED
+    columns = [
+        column for column in ("dataset", "source", "is_synthetic", "content_sha256", "reading") if column in existing
+    ]
+    row = connection.execute(f"select {', '.join(columns)} from raw.datasets where {condition}").fetchone()
     return Dataset(*row) if row else None
 
 
@@ -291,8 +294,8 @@ def landed_datasets(connection: duckdb.DuckDBPyConnection) -> list[tuple[Dataset
 
 def count_rows(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, int]:
     """How many rows each raw table holds of the dataset `name`."""
-    counts = {}
-    for table in TABLES:
+    counts = dict.fromkeys(TABLES, 0)
+    for table in raw_tables(connection).intersection(TABLES):
         (counts[table],) = connection.execute(
             f"select count(*) from raw.{table} where dataset = ?", [name]
         ).fetchone() or (0,)

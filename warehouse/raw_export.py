@@ -12,7 +12,7 @@ import duckdb
 from warehouse.exports import Export
 from warehouse.files import WarehouseError, file_to_write, folder_whole_or_not_there, quoted
 from warehouse.progress import Progress, ignore
-from warehouse.raw import READ_BY_DBT, raw_tables
+from warehouse.raw import READ_BY_DBT, active_dataset
 
 BY_GENRE = ("artists", "tracks")
 MEMORY_LIMIT = "500MB"  # DuckDB's
@@ -38,8 +38,8 @@ def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress:
 
     Raises `WarehouseError` where nothing was landed, or `folder` holds something else.
     """
-    dataset, is_synthetic = _active_dataset(connection)
-    if dataset is None:
+    active = active_dataset(connection)
+    if active is None:
         raise WarehouseError(
             "There are no raw documents to export. Land some with `make run` or `song-genres import FILE`."
         )
@@ -52,16 +52,9 @@ def export_raw(connection: duckdb.DuckDBPyConnection, folder: Path, *, progress:
     with folder_whole_or_not_there(folder) as unfinished:
         for done, table in enumerate(READ_BY_DBT):
             progress("export", done, len(READ_BY_DBT))
-            rows[table] = _copy(connection, table, dataset, unfinished / table)
+            rows[table] = _copy(connection, table, active.name, unfinished / table)
         progress("export", len(READ_BY_DBT), len(READ_BY_DBT))
-    return Export(folder, dataset, is_synthetic, rows)
-
-
-def _active_dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, bool]:
-    found = None
-    if raw_tables(connection):
-        found = connection.execute("select dataset, is_synthetic from raw.datasets where is_active").fetchone()
-    return found or (None, False)
+    return Export(folder, active.name, active.is_synthetic, rows)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, folder: Path) -> int:
