@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.song_files import contained
-from extract.song_files.rows import TABLE
 from extract.song_files.csv_dialect import dialect_of
 from extract.song_files.csv_rows import csv_records, stage_csv
 from extract.song_files.parts import parts
