@@ -193,12 +193,14 @@ def run(
     seconds = {STAGES[step]: spent for step, spent in result.seconds.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
-        if result.reading:
-            print_reading(result.reading)
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
         print_summary(
-            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
+            summary,
+            result.reading,
+            seconds,
+            database=files.published_path().absolute(),
+            report=Path("reports/index.html").absolute(),
         )
 
 

@@ -195,11 +195,15 @@ def print_export(written: "Export", what: str) -> None:
     console.print(table)
 
 
-def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:
-    """The table at the end of a run, below what was found about the model, where there is something to say."""
+def print_summary(
+    summary: "Summary", reading: FileReading | None, seconds: Mapping[str, float], *, database: Path, report: Path
+) -> None:
+    """The end of a run: what was found about the model, how the file was read, and the table of figures and paths."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
     if summary.model.finding:
         console.print(f"[bold]{escape(summary.model.finding)}[/]", highlight=False, soft_wrap=True)
+    if reading:
+        print_reading(reading)
     table = Table(title=f"song-genres: {summary.build.dataset}{label}", show_header=False, title_justify="left")
     table.add_row("listings", f"{summary.listings:,}{label}")
     table.add_row("clean tracks", f"{summary.clean_tracks:,}{label}")

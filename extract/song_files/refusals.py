@@ -41,7 +41,7 @@ def require_enough(
     if list(lacking) == ["genre"] and not likely:
         maps = ReadingOptions(options.mapping, options.units).as_arguments()
         lines.append(f"A model can name the genres of these songs: {command(PREDICT, file)}{maps}")
-    elif "danceability" in lacking and not likely and not set(SOUND) & set(found.fields):
+    elif found.fields and "danceability" in lacking and not likely and not set(SOUND) & set(found.fields):
         lines.append("Export these songs with their audio features (Exportify has an option for it) and give that.")
     else:
         mapping = dict(options.mapping)

@@ -47,7 +47,7 @@ def test_what_needs_a_database_makes_none(command: str) -> None:
 def test_a_mapping_without_an_equals_sign_is_refused_with_an_example() -> None:
     """Guards against a mistyped --map that would be ignored."""
     result = runner.invoke(app, ["import", "x.csv", "--map", "genre"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "genre=style" in result.stderr
 
 
