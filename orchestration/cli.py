@@ -82,37 +82,38 @@ Source = Annotated[
     ),
 ]
 Genres = Annotated[
-    list[str] | None, typer.Option("--genre", "-g", help="A genre to crawl; repeat it. Without it, the study's 132.")
+    list[str] | None,
+    typer.Option("--genre", "-g", help="A genre to crawl; repeatable. By default the study's 132."),
 ]
 GenresFile = Annotated[
-    Path | None, typer.Option("--genres", help="A file of genres, one a line, with a limit of hits after a comma.")
+    Path | None, typer.Option("--genres", help="A file of genres, one per line, with a limit of hits after a comma.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", help="The most search hits of a genre, 1 to 1,000.")]
-RefreshOption = Annotated[str, typer.Option("--refresh", help="popularity or all: ask anew, as new rows.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="The most search hits to take per genre, 1 to 1,000.")]
+RefreshOption = Annotated[str, typer.Option("--refresh", help="popularity or all: ask again, as new rows.")]
 Pace = Annotated[
     int | None, typer.Option("--requests-per-window", help="The most requests in any 30 s [Spotify: 150].")
 ]
 BudgetOption = Annotated[
-    int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
+    int | None, typer.Option("--request-budget", help="Stop in good order after this many requests.")
 ]
 MappingOption = Annotated[
-    list[str] | None, typer.Option("--map", help="our_field=column, for a column we do not know; repeat it.")
+    list[str] | None, typer.Option("--map", help="field=column, for a column that is not recognised; repeatable.")
 ]
 UnitOption = Annotated[
     list[str] | None,
     typer.Option(
         "--unit",
         help="field=unit, where a column's values do not tell: duration=s (or ms, min, clock), energy=percent (or "
-        "share); of artist_name and genre, what separates several in a cell. Repeat it.",
+        "share); of artist_name and genre, what separates several in a cell. Repeatable.",
     ),
 ]
 AllGenres = Annotated[
-    bool, typer.Option("--all-genres", help="Each genre of a cell makes a listing, not the first alone.")
+    bool, typer.Option("--all-genres", help="Make one listing per genre of a cell, instead of one for the first.")
 ]
 MergeGenres = Annotated[
-    bool, typer.Option("--merge-genres", help="Genres that differ in case, spaces and marks alone are one.")
+    bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and marks as one.")
 ]
-MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait ends the crawl [900].")]
+MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait suspends the crawl [900].")]
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
@@ -168,7 +169,7 @@ def run(
     model: ModelName = "ensemble",
     features: Features = "audio",
     seed: Seed = 538,
-    refit: Annotated[bool, typer.Option("--refit", help="Fit models anew, also where nothing changed.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Fit the models again even if nothing has changed.")] = False,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
     with _plain_errors():
@@ -329,7 +330,8 @@ def datasets() -> None:
 @app.command()
 def train(
     model: Annotated[
-        list[str] | None, typer.Option(help="A model to fit; repeat it. Without it, those that the protocol compares.")
+        list[str] | None,
+        typer.Option(help="A model to fit; repeatable. By default those that the protocol compares."),
     ] = None,
     features: Features = "audio",
     protocol: Annotated[
@@ -374,7 +376,7 @@ def predict(
         str | None,
         typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
     ] = None,
-    output: Annotated[str | None, typer.Option("--output", "-o", help="OUT, said as an option.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The same as OUT.")] = None,
     model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
     file_format: Annotated[
         Literal["csv", "jsonl"] | None, typer.Option("--format", help="What standard input and output are.")
@@ -385,7 +387,7 @@ def predict(
     mapping: MappingOption = None,
     unit: UnitOption = None,
 ) -> None:
-    """Score songs: the five likeliest genres of each, with probabilities."""
+    """Score songs: the five most probable genres of each, with probabilities."""
     from ml.predictions import published_model_path
 
     if out and output:
@@ -426,10 +428,11 @@ def predict(
 @app.command()
 def report(
     run_id: Annotated[
-        str | None, typer.Option("--run", help="The run to show, by run_id in ml.model_runs; else the published one.")
+        str | None,
+        typer.Option("--run", help="The run to show, by its run_id; by default the published one."),
     ] = None,
     genres: Annotated[
-        list[str] | None, typer.Option("--genre", help="Keep the charts by genre to this one; give it again for more.")
+        list[str] | None, typer.Option("--genre", help="Limit the charts by genre to this one; repeatable.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", file_okay=False, help="The folder to write.")] = Path("reports"),
 ) -> None:

@@ -148,7 +148,7 @@ def main() -> None:
         in_own_process(partial(write_inputs, songs, folder))
         loads, latencies, words = in_own_process(partial(one_song, model_path, songs))
         table = Table(
-            "songs", "from and to", "seconds", "songs a second", "peak MB",
+            "songs", "from and to", "seconds", "songs per second", "peak MB",
             title=f"Scoring with {words}, {trained}; loading included",
         )  # fmt: skip
         for file_format in FORMATS:

@@ -53,7 +53,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, *, leaving: int) -> Path:
-    """A file that leaves so many bytes of the disk."""
+    """A file that leaves only this many bytes of the disk."""
     filler = disk / "filler"
     free = os.statvfs(disk)
     filler.write_bytes(b"\1" * max(0, free.f_bavail * free.f_frsize - leaving))

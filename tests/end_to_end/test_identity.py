@@ -1,6 +1,6 @@
 """What is shown together is of one dataset and one build of it, whatever commands came before, in whatever order.
 
-IDENTITY_SEQUENCES=200 plays so many random sequences, IDENTITY_SEED=… those of an earlier run.
+IDENTITY_SEQUENCES=200 plays 200 random sequences, IDENTITY_SEED=… those of an earlier run.
 """
 
 import csv

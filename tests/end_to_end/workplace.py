@@ -1,7 +1,7 @@
 """A working folder in which the documented commands are played in this process, on small data, with a quick model.
 
 Belongs here: the commands, the dumps they are given, and looking at what they left. Not here: what must hold of it.
-Each takes seconds less than in a process of its own, and so many sequences of them can be tried.
+Each takes seconds less than in a process of its own, so that many sequences can be tried.
 """
 
 import csv

@@ -24,7 +24,7 @@ GENRES = [
 
 @pytest.fixture
 def landed(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A dataset with a listing a genre, and another that is not active."""
+    """A dataset with one listing per genre, and another that is not active."""
     with files.connect(tmp_path / "warehouse.duckdb") as connection:
         for name, active in (("asleep", False), ("awake", True)):
             land(connection, Dataset(name, "sandbox", is_synthetic=True), {
