@@ -20,7 +20,7 @@ FREE_BYTES = 256 << 20
 MAXIMUM_RATIO = 100
 MAXIMUM_BYTES = 64 << 30
 """How much may be unpacked: the first figure in bytes in any case; beyond it, the second times the archive's size; and
-never more than the third. Tables of songs pack to a third or a tenth; only what is to fill a disk packs to a thousandth."""
+never more than the third. Tables of songs pack to a third or a tenth; only what fills a disk packs to a thousandth."""
 
 _ENCRYPTED = 0x1
 _READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python bounds what it unpacks at once for these alone
