@@ -1,20 +1,24 @@
-"""Dumps: files of songs that somebody published or exported, landed as the documents Spotify would have given.
+"""Dumps and lists of songs: files that somebody published, exported or wrote, landed as documents of Spotify's form.
 
-Belongs here: the import, and one row -> one track document and one audio-features document. Not here: the reading of
-the file (song_files), and any judgement of a row. What cannot be used is landed as it stands, and the dbt project
-rejects it by name.
+Belongs here: the import, and one row -> one track document and, if it has them, one audio-features document. Not here:
+the reading of the file (song_files, own_music.py), the features that a list lacks (crawl/songs.py), and any judgement
+of a row. What cannot be used is landed as it stands, and the dbt project rejects it by name.
 """
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from extract.own_music import OwnMusic, opened
 from extract.song_files import (
     IMPORT,
+    SONGS,
     Container,
+    Purpose,
     ReadingOptions,
     SongFile,
     SongFileError,
@@ -23,10 +27,13 @@ from extract.song_files import (
     require_usable,
 )
 from warehouse import files, raw
-from warehouse.features import AUDIO_FEATURES
+from warehouse.features import AUDIO_FEATURES, ENOUGH, SOUND
 from warehouse.files import for_shell, identifier, quoted
 from warehouse.progress import Progress, ignore
 from warehouse.values import is_missing
+
+if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
+    import pyarrow as pa
 
 RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -83,9 +90,39 @@ def import_dump(
     Raises `SongFileError`: no such file, an unknown layout or format, other content under a name that is taken, or
     more than half of the rows unusable. Then nothing is landed.
     """
+    container = contained(path)
+    return _land(OwnMusic(container, (), ()), IMPORT, warehouse_file, name, options, progress)
+
+
+def import_songs(
+    path: Path,
+    warehouse_file: Path,
+    *,
+    name: str | None = None,
+    options: ReadingOptions | None = None,
+    progress: Progress = ignore,
+) -> ImportReport:
+    """Land songs without genres, and how often they were played where the file says so, as `import_dump` lands a dump.
+
+    Takes what song_files reads, texts of ids and links, and Spotify's account data. Genres that the file has stay with
+    it, and are not used. Raises `SongFileError` as `import_dump` does, but for audio features that are missing.
+    """
+    with opened(path) as music:
+        return _land(music, SONGS, warehouse_file, name, options, progress)
+
+
+def _land(
+    music: OwnMusic,
+    purpose: Purpose,
+    warehouse_file: Path,
+    name: str | None,
+    options: ReadingOptions | None,
+    progress: Progress,
+) -> ImportReport:
+    container = music.container
+    path = container.path
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
-    container = contained(path)
     name = name or container.dataset
     if name in RESERVED_NAMES:
         raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
@@ -97,24 +134,29 @@ def import_dump(
             options = ReadingOptions.of_json(known.reading)
         options = options or ReadingOptions()
         digest = _digest(container, options)
-        if known and known.content_sha256 != digest:
-            other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
+        if known and (known.content_sha256 != digest or known.is_labelled != purpose.has_genres):
+            again = purpose.command.replace("FILE", for_shell(path))
+            other = f"{again} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
             raise SongFileError(
                 f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
                 f"options, such as another --map. Give this one a name of its own: {other}"
             )
-        file = read(connection, container, IMPORT, options)
+        file = read(connection, container, purpose, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
         progress(stage, 2, 3)
-        source = known.source if known else f"dump:{path.name}"
+        source = known.source if known else f"{'dump' if purpose.has_genres else 'songs'}:{path.name}"
         if known:
             raw.use(connection, name)
         else:
             reading = options.as_json() if options else None
             dataset = raw.Dataset(name, source, content_sha256=digest, reading=reading)
-            raw.land(connection, dataset, documents(connection, file))
+            tables = documents(connection, file)
+            if music.plays:
+                tables["plays"] = raw.rows("plays", [asdict(play) for play in music.plays])
+            raw.land(connection, dataset, tables)
     progress(stage, 3, 3)
+    file = replace(file, notes=(*file.notes, *music.notes))
     return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
@@ -142,8 +184,11 @@ def _digest(file: Container, options: ReadingOptions) -> str:
     return digest.hexdigest()
 
 
-def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str, duckdb.DuckDBPyRelation]:
-    """The raw rows of the file: a track document for each listing, and an audio-features document if it can be read."""
+def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[str, duckdb.DuckDBPyRelation | pa.Table]":
+    """The raw rows of the file: a track document for each listing, and an audio-features document if it can be read.
+
+    Of a file that need not have audio features, a listing without any has no such document: they are asked for.
+    """
     # What Spotify has no place for is kept as it stands, and so is each text that is read as another: nothing is lost.
     rest = [*file.unused, *file.changed]
 
@@ -186,6 +231,11 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"
     features = {"id": track["id"], **{name: digits(name) for name in AUDIO_FEATURES if name in file.readings}}
     track_id, listing = value("spotify_track_id"), file.listing
+    there = [name for name in SOUND if name in file.readings and name not in file.empty]
+    has_sound = "__text is null"
+    if not file.purpose.has_sound:
+        known = [f"not coalesce({is_missing(value(name))}, true)" for name in there]
+        has_sound += f" and ({' or '.join(known)})" if len(there) >= ENOUGH else " and false"
     tracks = connection.sql(
         f"""
         select {value("genre")} as genre, {artist} as artist_name, {track_id} as track_id,
@@ -196,7 +246,7 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
     audio_features = connection.sql(
         f"""
         select {track_id} as track_id, {listing} as listing_id, {json_object(features)} as payload
-        from {file.source} where __text is null
+        from {file.source} where {has_sound}
         """
     )
     return {"tracks": tracks, "audio_features": audio_features}

@@ -42,6 +42,15 @@ _DDL = {
     ),
     "audio_features": _DOCUMENT_COLUMNS.format(keys="track_id varchar, listing_id bigint"),
     "popularity": _DOCUMENT_COLUMNS.format(keys="track_id varchar not null"),
+    "plays": """
+    dataset varchar not null,
+    source varchar not null,
+    listing_id bigint not null,
+    month date not null,
+    plays bigint not null,
+    seconds bigint not null,
+    batch_id varchar not null,
+    extracted_at timestamp not null""",
     "unusable_responses": _DOCUMENT_COLUMNS.format(keys="endpoint varchar, request varchar, reason varchar not null"),
     "requests": """
     dataset varchar not null,
@@ -71,7 +80,7 @@ SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
 DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
 """The tables whose rows are documents that dbt reads."""
 
-LANDED_AT = dict.fromkeys(DOCUMENTS, "extracted_at") | {"requests": "requested_at"}
+LANDED_AT = dict.fromkeys((*DOCUMENTS, "plays"), "extracted_at") | {"requests": "requested_at"}
 """The tables that the marts are made from, and the column that says when a row was landed."""
 
 READ_BY_DBT = ("datasets", *LANDED_AT)
@@ -86,6 +95,7 @@ _COMMENTS = {
     "tracks": "One row per listing (genre, artist, track), in download order: listing_id counts a dataset's from 1.",
     "audio_features": "One row per audio-features document: a listing's where listing_id is set (a dump's row), else a "
     "track's. A null payload says that the source has none.",
+    "plays": "One row per listing and month: how often the song was played, and how long. Nothing else of a history.",
     "popularity": "One row per document that gives a track's popularity, where the track document does not.",
     "unusable_responses": "One row per answer that could not be used, as it came (payload), with the reason.",
     "requests": "One row per HTTP exchange, which is one attempt at a request: what it cost in waiting and time.",
@@ -95,7 +105,7 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """A catalogue: its name, its source (`spotify`, `sandbox`, `dump:<file name>`), whether it is made up.
+    """A catalogue: its name, its source (`spotify`, `sandbox`, `dump:` or `songs:<file name>`), whether it is made up.
 
     `reading` says, as text, how a dump's file was told to be read; None where nothing was said.
     """
@@ -105,6 +115,11 @@ class Dataset:
     is_synthetic: bool = False
     content_sha256: str | None = None
     reading: str | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether its listings have genres; a person's own songs have none."""
+        return not self.source.startswith("songs:")
 
 
 class UnknownDataset(LookupError):

@@ -25,18 +25,23 @@ SEVERAL = ("artist_name", "genre")
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a file is read for: whether its rows become listings, and the command, with FILE for the file's path.
+    """What a file is read for, what it must have for that, and the command, with FILE for the file's path.
 
-    A listing has a genre and a song that can be told from others; to be scored, a song needs neither.
+    The rows of a file that `makes_listings` must be songs that can be told from others; where `has_genres`, each is
+    listed under one, and any genre of the file is left aside where not; `has_sound` says that the audio features are
+    in the file, and are not asked for elsewhere.
     """
 
-    makes_listings: bool
     command: str
+    makes_listings: bool = True
+    has_genres: bool = True
+    has_sound: bool = True
 
 
-IMPORT = Purpose(True, "song-genres import FILE")
-CLEAN = Purpose(True, "song-genres clean FILE OUT")
-PREDICT = Purpose(False, "song-genres predict FILE")
+IMPORT = Purpose("song-genres import FILE")
+CLEAN = Purpose("song-genres clean FILE OUT")
+PREDICT = Purpose("song-genres predict FILE", makes_listings=False, has_genres=False)
+SONGS = Purpose("song-genres extract --tracks FILE", has_genres=False, has_sound=False)
 
 
 @dataclass(frozen=True)

@@ -123,21 +123,27 @@ def _items(decisions: Decisions, text: str) -> str:
     return texts.json_list(text, of_objects=bool(objects))
 
 
-def make_ids(decisions: Decisions) -> None:
-    """Derive the ids of a file that has none."""
+def make_ids(decisions: Decisions, *, where_missing: bool = False) -> None:
+    """Derive the ids of a file that has none; `where_missing`, also those of single songs that have none."""
     readings = decisions.readings
     artists = readings.get("artist_name")
     if "artist_name" not in readings or "artist_name" in decisions.empty:
         decisions.notes.append(
             "It names no artists: each track counts as an artist of its own, so no artist can be held out."
         )
-    if "spotify_track_id" in readings:
+    known = readings.get("spotify_track_id")
+    if known and (not where_missing or "spotify_track_id" in decisions.clean or "song_name" not in readings):
         return
     names = "null::varchar"
     if artists:
         names = texts.joined(artists.items) if artists.items else artists.text
     duration = readings["duration_ms"].text if "duration_ms" in readings else None
     derived = texts.derived_id(readings["song_name"].text, names, duration)
+    if known:
+        title = readings["song_name"].text
+        either = f"coalesce({known.text}, case when {title} is not null then {derived} end)"
+        readings["spotify_track_id"] = known.doing(either, "derived from title and artists where missing")
+        return
     readings["spotify_track_id"] = Reading(None, derived, done=("derived from title and artists",))
     decisions.notes.append("It has no ids of Spotify's: they are derived from title and artists, so repeats are found.")
 

@@ -51,6 +51,7 @@ class SongFile:
     """
 
     container: Container
+    purpose: Purpose
     types: Mapping[str, str]
     layout: Layout
     options: ReadingOptions
@@ -129,6 +130,8 @@ def read(
     options = options or ReadingOptions()
     types, warnings = stage(connection, file)
     columns = recognise(file.name, list(types), options.mapping)
+    if not purpose.has_genres and purpose.makes_listings:  # the file's own genres are kept as they stand, and not used
+        columns = replace(columns, fields={name: column for name, column in columns.fields.items() if name != "genre"})
     require_enough(file, list(types), columns, purpose, options)
     rows = count(connection, f"select count(*) from {TABLE}")
     if rows == 0:
@@ -142,11 +145,13 @@ def read(
         full = {name: column for name, column in columns.fields.items() if name not in decisions.empty}
         require_enough(file, list(types), replace(columns, fields=full), purpose, options)
     if purpose.makes_listings:
-        make_ids(decisions)
+        make_ids(decisions, where_missing=not purpose.has_genres)
+    if purpose.has_genres:
         merge_spellings(decisions)
     source, listing = _make_source(decisions, purpose)
     return SongFile(
         container=file,
+        purpose=purpose,
         types=types,
         layout=columns.layout,
         options=options,
@@ -196,10 +201,13 @@ def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tup
     problem_rows, problems = _problems(connection, file)
     if problem_rows * 2 > file.listings:
         shown = "\n  ".join(problems[:2])
-        without_genre = f"select count(*) from {file.source} where coalesce({file.value('genre')}, '') = ''"
+        genre = file.value("genre") if file.purpose.has_genres else "null"
+        without_genre = f"select count(*) from {file.source} where coalesce({genre}, '') = ''"
         what = (
             f"Without genres, a model can name them: {command(PREDICT, file.container)}"
-            if "genre" not in file.clean and count(connection, without_genre) * 2 > file.listings
+            if file.purpose.has_genres
+            and "genre" not in file.clean
+            and count(connection, without_genre) * 2 > file.listings
             else "Is a column mapped to the wrong field (--map field=column)?"
         )
         raise SongFileError(
@@ -220,12 +228,12 @@ def _problems(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[in
             f"case when coalesce(trim({text}), '') = '' then {quoted(said)} "
             f"when starts_with({text}, 'spotify:local:') then {quoted(local)} end"
         )
-    if "genre" not in file.clean:
+    if file.purpose.has_genres and "genre" not in file.clean:
         words = quoted(f"column {file.columns['genre']}: is missing")
         checks.append(f"case when coalesce({file.value('genre')}, '') = '' then {words} end")
     for name, (minimum, maximum) in feature_ranges().items():
         if name in file.readings and name not in file.clean:
-            may_be_missing = name in ("time_signature", "popularity") or name in file.empty
+            may_be_missing = not file.purpose.has_sound or name in ("time_signature", "popularity", *file.empty)
             column = file.columns[name]
             checks.append(problem(name, column, file.value(name), minimum, maximum, may_be_missing=may_be_missing))
     connection.execute(

@@ -23,9 +23,9 @@ def require_enough(
 ) -> None:
     """Raise `SongFileError` where the file lacks what the purpose needs."""
     lacking: dict[str, str] = {}  # our field -> what is said of it
-    if sum(name in found.fields for name in SOUND) < ENOUGH:
+    if purpose.has_sound and sum(name in found.fields for name in SOUND) < ENOUGH:
         lacking["danceability"] = f"audio features (at least {ENOUGH} of {', '.join(SOUND)})"
-    if purpose.makes_listings and "genre" not in found.fields:
+    if purpose.has_genres and "genre" not in found.fields:
         lacking["genre"] = "a genre for each song"
     if purpose.makes_listings and not {"spotify_track_id", "song_name"} & set(found.fields):
         lacking["song_name"] = "ids or titles, which tell songs apart (spotify_track_id or song_name)"
