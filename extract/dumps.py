@@ -100,6 +100,7 @@ def import_songs(
     *,
     name: str | None = None,
     options: ReadingOptions | None = None,
+    is_synthetic: bool = False,
     progress: Progress = ignore,
 ) -> ImportReport:
     """Land songs without genres, and how often they were played where the file says so, as `import_dump` lands a dump.
@@ -108,7 +109,7 @@ def import_songs(
     it, and are not used. Raises `SongFileError` as `import_dump` does, but for audio features that are missing.
     """
     with opened(path) as music:
-        return _land(music, SONGS, warehouse_file, name, options, progress)
+        return _land(music, SONGS, warehouse_file, name, options, progress, is_synthetic=is_synthetic)
 
 
 def _land(
@@ -118,6 +119,8 @@ def _land(
     name: str | None,
     options: ReadingOptions | None,
     progress: Progress,
+    *,
+    is_synthetic: bool = False,
 ) -> ImportReport:
     container = music.container
     path = container.path
@@ -150,7 +153,7 @@ def _land(
             raw.use(connection, name)
         else:
             reading = options.as_json() if options else None
-            dataset = raw.Dataset(name, source, content_sha256=digest, reading=reading)
+            dataset = raw.Dataset(name, source, is_synthetic, content_sha256=digest, reading=reading)
             tables = documents(connection, file)
             if music.plays:
                 tables["plays"] = raw.rows("plays", [asdict(play) for play in music.plays])

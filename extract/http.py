@@ -98,10 +98,15 @@ class Question:
 
 
 class Budget:
-    """How many requests (attempts, as a service counts them) a run may send to all services; None: any number."""
+    """How many requests (attempts, as a service counts them) a run may send to all services; None: any number.
 
-    def __init__(self, limit: int | None) -> None:
+    `name` is what errors call it; once it is spent, there is more after `resume_in` seconds.
+    """
+
+    def __init__(self, limit: int | None, *, name: str = "the request budget", resume_in: float = 0.0) -> None:
         self.limit = limit
+        self.name = name
+        self.resume_in = resume_in
         self.spent = 0
 
     @property
@@ -178,7 +183,9 @@ class Policy:
         if self._suspended:
             raise self._suspended
         if self._budget.is_spent:
-            raise self.suspend(f"the request budget of {self._budget.limit:,} is spent", seconds=0)
+            raise self.suspend(
+                f"{self._budget.name} of {self._budget.limit:,} is spent", seconds=self._budget.resume_in
+            )
         self._keep_pace()
         self._budget.spent += 1
         question.attempts += 1

@@ -151,6 +151,11 @@ class OwnMusic:
     notes: Sequence[str]
 
 
+def is_own_music(path: Path) -> bool:
+    """Whether `path` is account data of Spotify's or a text of ids, and so no table of songs."""
+    return (path.is_file() and _is_a_list(path)) or any(True for _ in _documents(path))
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[OwnMusic]:
     """What `path` holds of a person's music; gone after the block. A file with columns is itself.

@@ -8,7 +8,7 @@ from typing import Any
 
 from extract.answers import Element, array_elements
 from extract.http import Policy, Question, Refused, Session
-from extract.settings import CrawlError, CrawlOptions, Settings
+from extract.settings import CrawlError, CrawlOptions
 
 BATCH = 40
 
@@ -19,8 +19,8 @@ class ReccoBeats:
     Answers come in any order; tracks that ReccoBeats does not know are left out.
     """
 
-    def __init__(self, settings: Settings, options: CrawlOptions, policy: Policy) -> None:
-        self._address = settings.reccobeats_address.rstrip("/")
+    def __init__(self, address: str, options: CrawlOptions, policy: Policy) -> None:
+        self._address = address.rstrip("/")
         self._timeout = options.timeout
         self._session = Session(policy)
 

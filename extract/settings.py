@@ -19,7 +19,7 @@ REFRESHES = ("", "popularity", "all")
 
 _LEAST = {
     "hits_per_genre": 1, "requests_per_window": 1, "window_seconds": 0, "max_wait": 0, "max_attempts": 1,
-    "backoff_seconds": 0, "requests_per_batch": 1, "request_budget": 0,
+    "backoff_seconds": 0, "requests_per_batch": 1, "request_budget": 0, "per_day": 1,
 }  # fmt: skip
 
 
@@ -50,6 +50,9 @@ class CrawlOptions:
         The most requests that are sent in any `window_seconds`. None: what the source is known to take.
     request_budget
         The crawl is suspended once it has sent this many requests, retries included. None: no limit.
+    per_day
+        The most requests in any 24 hours, earlier runs included; then the crawl is suspended until there is room for
+        more. None: no limit. New apps were seen to be paused after 730 to 880 (shared notes on Spotify's API, 2026).
     max_wait
         Seconds. Rather than wait longer than this for one answer, the crawl is suspended.
     max_attempts
@@ -70,6 +73,7 @@ class CrawlOptions:
     requests_per_window: int | None = None
     window_seconds: float = 30.0
     request_budget: int | None = None
+    per_day: int | None = None
     max_wait: float = 900.0
     max_attempts: int = 8
     backoff_seconds: float = 1.0
@@ -145,6 +149,11 @@ class Settings:
             client_secret=os.environ.get("SPOTIFY_CLIENT_SECRET", "").strip(),
         )
         return replace(settings, **addresses)  # type: ignore[arg-type]
+
+
+def reccobeats_address() -> str:
+    """Where ReccoBeats is asked, which needs no credentials: RECCOBEATS_ADDRESS, or its own address."""
+    return os.environ.get("RECCOBEATS_ADDRESS") or Settings.reccobeats_address
 
 
 def read_genres(path: Path) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""What a source's name means: the sandbox, Spotify, the path of a dump, a published dump, or a landed dataset.
+"""What a source's name means: the sandbox, Spotify, a file of songs, a published dump, or a landed dataset.
 
 Belongs here: the choice, and what it landed. Not here: how each is read (crawl/, dumps.py, fetch.py).
 """
@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from extract.crawl import CrawlReport, crawl
-from extract.dumps import ImportReport, import_dump
+from extract.crawl.songs import find_sound
+from extract.dumps import ImportReport, import_dump, import_songs
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.http import LOOPBACK
+from extract.own_music import is_own_music
 from extract.sandbox import SANDBOX
-from extract.settings import CrawlOptions, Settings
-from extract.song_files import ReadingOptions, SongFileError
+from extract.settings import CrawlOptions, CredentialsError, Settings, reccobeats_address
+from extract.song_files import OnlySongs, ReadingOptions, SongFileError
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -47,9 +49,11 @@ def extract(
     """Land what `source` has and the warehouse lacks, make it the active dataset, and say what is there.
 
     `source` is, in this order: `auto` (the active dataset, or the sandbox where nothing was landed yet), `sandbox` or
-    `spotify`; the path of a dump that exists; a published dump's name; the name of a landed dataset, which is then made
-    the active one. `options` are for crawls, `reading` for files. Raises what `crawl`, `import_dump` and `fetch` raise.
+    `spotify`; the path of a file of songs that exists; a published dump's name; the name of a landed dataset, which is
+    then made the active one. A file without genres, or without audio features, is a list of songs (`extract_songs`).
+    `options` are for crawls, `reading` for files. Raises what `crawl`, `import_dump` and `fetch` raise.
     """
+    options = options or CrawlOptions()
     is_dump = Path(source).exists() or source in PUBLISHED_DUMPS
     if reading and not is_dump and (source in ("auto", *CRAWLED) or source in _landed(warehouse_file)):
         raise SongFileError(
@@ -58,20 +62,64 @@ def extract(
     if source == "auto":
         with files.connect(warehouse_file) as connection:
             active = raw.active_dataset(connection) or SANDBOX
+        if not active.is_labelled:
+            return _with_sound(active, warehouse_file, options, progress)
         if active.source not in CRAWLED or active.name == LOCAL_SANDBOX.name:
             return _extraction(warehouse_file, f"{active.source} was landed before; nothing to do")
         source = active.source
     if source in CRAWLED:
-        report = _crawl(source, warehouse_file, options or CrawlOptions(), progress)
+        report = _crawl(source, warehouse_file, options, progress)
         cost = f"crawled with {report.requests:,} requests"
         return _extraction(warehouse_file, " ".join(report.notes) or cost, report)
     if not is_dump and source in _landed(warehouse_file):
         with files.connect(warehouse_file) as connection:
             raw.use(connection, source)
+            dataset = raw.dataset(connection, source)
+        if dataset and not dataset.is_labelled:
+            return _with_sound(dataset, warehouse_file, options, progress)
         return _extraction(warehouse_file, f"the dataset {source} was landed before; it is the active one now")
-    imported = import_or_fetch(source, warehouse_file, options=reading, progress=progress)
+    if is_own_music(Path(source)):
+        return extract_songs(Path(source), warehouse_file, options=options, reading=reading, progress=progress)
+    try:
+        imported = import_or_fetch(source, warehouse_file, options=reading, progress=progress)
+    except OnlySongs:
+        return extract_songs(Path(source), warehouse_file, options=options, reading=reading, progress=progress)
     note = "landed before; nothing changed" if imported.already_landed else f"imported, {imported.layout} layout"
     return replace(_extraction(warehouse_file, ". ".join((note, *imported.file.warnings))), imported=imported)
+
+
+def extract_songs(
+    path: Path,
+    warehouse_file: Path,
+    *,
+    name: str | None = None,
+    options: CrawlOptions | None = None,
+    reading: ReadingOptions | None = None,
+    progress: Progress = ignore,
+) -> Extraction:
+    """Land the songs that a file lists, without genres, and the audio features that it lacks.
+
+    Raises what `import_songs` and `find_sound` raise; what was landed until then stays, and the same call goes on.
+    """
+    is_synthetic = urlsplit(reccobeats_address()).hostname in LOOPBACK  # the sandbox makes up how a song sounds
+    imported = import_songs(
+        path, warehouse_file, name=name, options=reading, is_synthetic=is_synthetic, progress=progress
+    )
+    with files.connect(warehouse_file, read_only=True) as connection:
+        dataset = raw.dataset(connection, imported.dataset)
+    assert dataset is not None
+    return replace(_with_sound(dataset, warehouse_file, options or CrawlOptions(), progress), imported=imported)
+
+
+def _with_sound(dataset: Dataset, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> Extraction:
+    """Ask for the audio features that songs of the dataset lack."""
+    try:
+        settings = Settings.from_environment()
+    except CredentialsError:
+        settings = None
+    report = find_sound(dataset, warehouse_file, settings, options, progress=progress)
+    told = [f"{report.requests:,} requests for audio features", *report.notes]
+    return _extraction(warehouse_file, ". ".join(told), report)
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:

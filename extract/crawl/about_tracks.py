@@ -19,7 +19,7 @@ from extract.spotify import EndpointClosed, Spotify
 from warehouse.progress import Progress
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """A way to ask for documents about tracks, `size` ids at a time; `id_of` finds the track's id in a document."""
 
     ask: Callable[[Sequence[str]], list[Element]]
@@ -55,9 +55,9 @@ class AboutTracks:
         find = partial(self._tracks_without, self.state.batches, self.state.batches)
         own = self.batches.dataset.source
         self._fetch("audio_features", "audio-features", find, (
-            _Way(self.spotify.audio_features, spotify.AUDIO_FEATURES_BATCH, own, _own_id,
+            Way(self.spotify.audio_features, spotify.AUDIO_FEATURES_BATCH, own, own_id,
                  self.state.not_found["audio-features"]),
-            _Way(self.reccobeats.audio_features, reccobeats.BATCH, "reccobeats", reccobeats.spotify_id),
+            Way(self.reccobeats.audio_features, reccobeats.BATCH, "reccobeats", reccobeats.spotify_id),
         ))  # fmt: skip
 
     def fetch_popularity(self) -> None:
@@ -69,11 +69,11 @@ class AboutTracks:
             find = partial(self._tracks_without, self.state.batches, self.state.batches, condition=lacking)
         own = self.batches.dataset.source
         self._fetch("popularity", "tracks", find, (
-            _Way(self.spotify.tracks, spotify.TRACKS_BATCH, own, _own_id, self.state.not_found["tracks"]),
-            _Way(self.reccobeats.tracks, reccobeats.BATCH, "reccobeats", reccobeats.spotify_id),
+            Way(self.spotify.tracks, spotify.TRACKS_BATCH, own, own_id, self.state.not_found["tracks"]),
+            Way(self.reccobeats.tracks, reccobeats.BATCH, "reccobeats", reccobeats.spotify_id),
         ))  # fmt: skip
 
-    def _fetch(self, table: str, endpoint: str, find: Callable[[str, str], list[str]], ways: tuple[_Way, _Way]) -> None:
+    def _fetch(self, table: str, endpoint: str, find: Callable[[str, str], list[str]], ways: tuple[Way, Way]) -> None:
         self._fetch_all(table, endpoint, find(table, endpoint), ways)
         if endpoint not in self.state.closed:
             try:
@@ -117,7 +117,7 @@ class AboutTracks:
             ).fetchall()
         return [track_id for (track_id,) in found]
 
-    def _fetch_all(self, table: str, endpoint: str, todo: list[str], ways: tuple[_Way, _Way]) -> None:
+    def _fetch_all(self, table: str, endpoint: str, todo: list[str], ways: tuple[Way, Way]) -> None:
         asked = 0
         stage = table.replace("_", " ")
         while asked < len(todo):
@@ -125,38 +125,41 @@ class AboutTracks:
             way = ways[endpoint in self.state.closed]
             chunk = todo[asked : asked + way.size]
             try:
-                self._ask_about(table, way, chunk)
+                ask_about(self.batches, table, way, chunk)
             except EndpointClosed as closed:
                 self.remember(closed)
             else:
                 asked += len(chunk)
         self.progress(stage, len(todo), len(todo))
 
-    def _ask_about(self, table: str, way: _Way, track_ids: list[str]) -> None:
-        try:
-            question = partial(way.ask, track_ids)
-            elements: list[Element] = self.batches.answer(
-                question, nothing=[], not_found=way.not_found, is_divisible=len(track_ids) > 1
-            )
-        except Refused:
-            # One bad id spoils the whole batch: find it.
-            middle = len(track_ids) // 2
-            self._ask_about(table, way, track_ids[:middle])
-            self._ask_about(table, way, track_ids[middle:])
-            return
-        rows: list[Row] = []
-        missing = dict.fromkeys(track_ids)
-        for element in elements:
-            track_id = way.id_of(element.value)
-            if track_id in track_ids:
-                missing.pop(track_id, None)
-                rows.append({"track_id": track_id, "payload": element.text, "source": way.source})
-            elif element.value is not None:
-                self.batches.put_apart(table, track_ids[0], "a document about a track that was not asked for", element)
-        # A row without a payload: the source has none, so that it is not asked again.
-        rows += [{"track_id": track_id, "payload": None, "source": way.source} for track_id in missing]
-        self.batches.keep(Unit([done(table.replace("_", " "), way.source)], {table: rows}))
+
+def ask_about(batches: Batches, table: str, way: Way, track_ids: list[str]) -> None:
+    """Ask about these tracks, at most `way.size`, and keep the answers for `table`; a null where there is none."""
+    try:
+        question = partial(way.ask, track_ids)
+        elements: list[Element] = batches.answer(
+            question, nothing=[], not_found=way.not_found, is_divisible=len(track_ids) > 1
+        )
+    except Refused:
+        # One bad id spoils the whole batch: find it.
+        middle = len(track_ids) // 2
+        ask_about(batches, table, way, track_ids[:middle])
+        ask_about(batches, table, way, track_ids[middle:])
+        return
+    rows: list[Row] = []
+    missing = dict.fromkeys(track_ids)
+    for element in elements:
+        track_id = way.id_of(element.value)
+        if track_id in track_ids:
+            missing.pop(track_id, None)
+            rows.append({"track_id": track_id, "payload": element.text, "source": way.source})
+        elif element.value is not None:
+            batches.put_apart(table, track_ids[0], "a document about a track that was not asked for", element)
+    # A row without a payload: the source has none, so that it is not asked again.
+    rows += [{"track_id": track_id, "payload": None, "source": way.source} for track_id in missing]
+    batches.keep(Unit([done(table.replace("_", " "), way.source)], {table: rows}))
 
 
-def _own_id(value: Any) -> str | None:
+def own_id(value: Any) -> str | None:
+    """The id of one of Spotify's documents."""
     return text_of(value, "id")

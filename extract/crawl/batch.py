@@ -14,7 +14,7 @@ import duckdb
 
 from extract.answers import Element
 from extract.crawl.state import NotFound, Row, load
-from extract.http import Budget, Policy, Refused, Suspended, Unusable
+from extract.http import QUOTA_WINDOW, Budget, Policy, Refused, Suspended, Unusable
 from extract.settings import CrawlError, CrawlOptions
 from warehouse import files, raw
 from warehouse.raw import Dataset
@@ -72,6 +72,22 @@ class Batches:
             if known and known[0] != dataset.source:
                 raise CrawlError(f"The dataset {dataset.name!r} comes from {known[0]}; a crawl would mix the two.")
             self.state = load(connection, dataset)
+            if options.per_day is not None:
+                self._keep_to_the_day(connection, options.per_day)
+
+    def _keep_to_the_day(self, connection: duckdb.DuckDBPyConnection, per_day: int) -> None:
+        """Let the budget be what is left of the day's, where that is less."""
+        sent, oldest_age = connection.execute(
+            "select count(*), epoch($now::timestamp - min(requested_at)) from raw.requests "
+            "where epoch($now::timestamp - requested_at) between 0 and $day",
+            {"now": raw.now(), "day": QUOTA_WINDOW},
+        ).fetchone() or (0, None)
+        left = max(per_day - sent, 0)
+        if self.budget.limit is None or left < self.budget.limit:
+            resume_in = QUOTA_WINDOW - (oldest_age or 0.0)
+            self.budget = Budget(
+                left, name=f"what the {per_day:,} requests per day left for this run,", resume_in=resume_in
+            )
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """The warehouse. Waits for another process that works on it: none holds it for more than minutes."""

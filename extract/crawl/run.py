@@ -4,7 +4,7 @@ Belongs here: what happens first, how a run ends, and what is said then. Not her
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +104,7 @@ class _Crawl:
         ]  # fmt: skip
         self.batches.policies = policies
         self.spotify = Spotify(settings, options, policies[0])
-        self.reccobeats = ReccoBeats(settings, options, policies[1])
+        self.reccobeats = ReccoBeats(settings.reccobeats_address, options, policies[1])
         self.listings = Listings(limits, self.batches, self.spotify, self.remember, progress)
         self.about_tracks = AboutTracks(self.batches, self.spotify, self.reccobeats, self.remember, progress)
 
@@ -119,26 +119,7 @@ class _Crawl:
         stages = [self.about_tracks.fetch_popularity]
         if self.refresh != "popularity":
             stages = [self.listings.list_tracks, self.about_tracks.fetch_audio_features, *stages]
-        suspended: Suspended | None = None
-        try:
-            for stage in stages:
-                try:
-                    stage()
-                except Suspended as reason:
-                    # The next stage goes on all the same: ReccoBeats may answer when Spotify's quota is used up.
-                    suspended = suspended or reason
-                    self.batches.forget_doubtful()
-                self.batches.flush()
-            if not suspended:
-                if self.state.open_round:
-                    self.batches.keep(Unit([done("finished", self.state.open_round)]))
-                self.batches.accept_doubtful()
-        finally:
-            self.batches.flush()
-        report = self._report(finished=not suspended)
-        if suspended:
-            raise CrawlSuspended(suspended, report) from suspended
-        return report
+        return run_stages(self.batches, stages, self.notes)
 
     def remember(self, closed: EndpointClosed) -> None:
         """Remember, for later runs too, that the endpoint is closed and what is asked instead, and say so."""
@@ -148,20 +129,47 @@ class _Crawl:
         self.notes.append(f"{closed} So {_INSTEAD[closed.endpoint]}.")
         _log.warning(self.notes[-1])
 
-    def _report(self, *, finished: bool) -> CrawlReport:
-        batches = self.batches
-        with batches.connect() as connection:
-            if finished:
-                raw.use(connection, batches.dataset.name)
-            listings = connection.execute(
-                """
-                select genre, count(*) from raw.tracks
-                where dataset = $dataset and batch_id in (select unnest($batches::varchar[]))
-                group by genre order by min(listing_id)
-                """,
-                {"dataset": batches.dataset.name, "batches": self.state.batches},
-            ).fetchall()
-        return CrawlReport(
-            batches.dataset.name, dict(batches.documents), batches.requests, batches.attempts, batches.waited,
-            batches.unusable, dict(listings), tuple(self.notes), finished,
-        )  # fmt: skip
+
+def run_stages(batches: Batches, stages: Sequence[Callable[[], None]], notes: Sequence[str]) -> CrawlReport:
+    """Run the stages in order, land all that they bring, and report; `notes` are sentences that they may add to.
+
+    Raises `CrawlSuspended` where one of them was suspended, once the others have had their turn.
+    """
+    suspended: Suspended | None = None
+    try:
+        for stage in stages:
+            try:
+                stage()
+            except Suspended as reason:
+                # The next stage goes on all the same: ReccoBeats may answer when Spotify's quota is used up.
+                suspended = suspended or reason
+                batches.forget_doubtful()
+            batches.flush()
+        if not suspended:
+            if batches.state.open_round:
+                batches.keep(Unit([done("finished", batches.state.open_round)]))
+            batches.accept_doubtful()
+    finally:
+        batches.flush()
+    report = _report(batches, notes, finished=not suspended)
+    if suspended:
+        raise CrawlSuspended(suspended, report) from suspended
+    return report
+
+
+def _report(batches: Batches, notes: Sequence[str], *, finished: bool) -> CrawlReport:
+    with batches.connect() as connection:
+        if finished:
+            raw.use(connection, batches.dataset.name)
+        listings = connection.execute(
+            """
+            select genre, count(*) from raw.tracks
+            where dataset = $dataset and batch_id in (select unnest($batches::varchar[])) and genre is not null
+            group by genre order by min(listing_id)
+            """,
+            {"dataset": batches.dataset.name, "batches": batches.state.batches},
+        ).fetchall()
+    return CrawlReport(
+        batches.dataset.name, dict(batches.documents), batches.requests, batches.attempts, batches.waited,
+        batches.unusable, dict(listings), tuple(notes), finished,
+    )  # fmt: skip

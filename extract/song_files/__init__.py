@@ -10,12 +10,12 @@ ml/scoring.py), and any judgement of a row, which is the dbt project's.
 """
 
 from extract.song_files.containers import Container, contained, standard_input
-from extract.song_files.errors import ListeningHistory, SongFileError
+from extract.song_files.errors import ListeningHistory, OnlySongs, SongFileError
 from extract.song_files.layouts import CLEAN, IMPORT, PREDICT, SONGS, Layout, Purpose
 from extract.song_files.options import ReadingOptions
 from extract.song_files.reading import ColumnUse, SongFile, read, require_usable
 
 __all__ = [
-    "CLEAN", "IMPORT", "PREDICT", "SONGS", "ColumnUse", "Container", "Layout", "ListeningHistory", "Purpose",
-    "ReadingOptions", "SongFile", "SongFileError", "contained", "read", "require_usable", "standard_input",
+    "CLEAN", "IMPORT", "PREDICT", "SONGS", "ColumnUse", "Container", "Layout", "ListeningHistory", "OnlySongs",
+    "Purpose", "ReadingOptions", "SongFile", "SongFileError", "contained", "read", "require_usable", "standard_input",
 ]  # fmt: skip

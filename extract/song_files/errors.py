@@ -3,9 +3,15 @@
 Belongs here: the errors alone. Not here: the sentences, which those who raise them write.
 """
 
+from warehouse.files import for_shell
+
 
 class SongFileError(ValueError):
     """A song file that cannot be used; the message says what is wrong, where, and what to do."""
+
+
+class OnlySongs(SongFileError):
+    """A file that names songs, but lacks their genres or how they sound: a list of songs, and no dump."""
 
 
 class ListeningHistory(SongFileError):
@@ -14,5 +20,5 @@ class ListeningHistory(SongFileError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} is Spotify's listening history or library: which songs you played, not how they sound.\n"
-            "A later version reads it; Exportify (exportify.app) gives a file with audio features."
+            f"To find how they sound, and which genres that is: song-genres run --input {for_shell(name)}"
         )

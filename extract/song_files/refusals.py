@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from extract.song_files.containers import STANDARD_INPUT, Container
-from extract.song_files.errors import SongFileError
+from extract.song_files.errors import OnlySongs, SongFileError
 from extract.song_files.layouts import PREDICT, Columns, Purpose, contents, plain, shown
 from extract.song_files.options import ReadingOptions
 from warehouse.features import ENOUGH, SOUND
@@ -50,7 +50,8 @@ def require_enough(
             mapping[name] = next((word for word in likely.get(name, ()) if word not in mapping.values()), "COLUMN")
         again = replace(options, mapping=mapping).as_arguments()
         lines.append(f"If it has them under other names: {command(purpose, file)}{again}")
-    raise SongFileError("\n".join(lines))
+    names_songs = {"spotify_track_id", "song_name"} & set(found.fields) and set(lacking) <= {"danceability", "genre"}
+    raise (OnlySongs if names_songs and not likely else SongFileError)("\n".join(lines))
 
 
 def command(purpose: Purpose, file: Container) -> str:
