@@ -180,9 +180,11 @@ def opened(path: Path) -> Iterator[OwnMusic]:
     with TemporaryDirectory(prefix="song-genres-") as folder:
         table = Path(folder) / "songs.csv"
         _write(table, music)
-        left_out = [f"{music.left_out:,} entries are podcasts, videos or empty, and no songs."] * bool(music.left_out)
+        left_out = (f"Left out, since they are no songs but podcasts, videos or empty: {music.left_out:,}.",)
         # By its path it is what the person gave: that names the dataset, and tells whether it is landed already.
-        yield OwnMusic(replace(contained(table, name=str(path)), path=path), _plays(music), left_out)
+        yield OwnMusic(
+            replace(contained(table, name=str(path)), path=path), _plays(music), left_out if music.left_out else ()
+        )
 
 
 def _is_a_list(path: Path) -> bool:

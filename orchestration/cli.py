@@ -113,6 +113,9 @@ AllGenres = Annotated[
 MergeGenres = Annotated[
     bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and marks as one.")
 ]
+PerDay = Annotated[
+    int | None, typer.Option("--per-day", help="The most requests in any 24 hours, over several runs if need be.")
+]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait suspends the crawl [900].")]
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
@@ -161,6 +164,7 @@ def run(
     refresh: RefreshOption = "",
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
+    per_day: PerDay = None,
     max_wait: MaxWait = None,
     mapping: MappingOption = None,
     unit: UnitOption = None,
@@ -175,7 +179,7 @@ def run(
     with _plain_errors():
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
-            requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
+            requests_per_window=requests_per_window, request_budget=request_budget, per_day=per_day, max_wait=max_wait,
         ) | asdict(_reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres))  # fmt: skip
         if source == "auto":
             print_active_dataset(_active_dataset())
@@ -208,27 +212,44 @@ def run(
 @app.command()
 def extract(
     source: Source = "auto",
+    tracks: Annotated[
+        Path | None,
+        typer.Option(
+            "--tracks", help="A list of songs: ids or links, Exportify's file, Spotify's account data."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="With --tracks: the dataset's name [the file's].")] = None,
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,
     refresh: RefreshOption = "",
     requests_per_window: Pace = None,
     request_budget: BudgetOption = None,
+    per_day: PerDay = None,
     max_wait: MaxWait = None,
+    mapping: MappingOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Land a source's documents and nothing more; a stopped crawl goes on with the same command."""
     from extract.settings import CrawlOptions
     from extract.sources import extract as extract_source
+    from extract.sources import extract_songs
 
     with _plain_errors():
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
-            requests_per_window=requests_per_window, request_budget=request_budget, max_wait=max_wait,
+            requests_per_window=requests_per_window, request_budget=request_budget, per_day=per_day, max_wait=max_wait,
         )  # fmt: skip
+        source, options, reading = config.pop("source"), CrawlOptions(**config), _reading(mapping, unit)
         with screen_progress() as progress:
-            extraction = extract_source(
-                config.pop("source"), files.warehouse_path(), options=CrawlOptions(**config), progress=progress
-            )
+            if tracks:
+                extraction = extract_songs(
+                    tracks, files.warehouse_path(), name=name, options=options, reading=reading, progress=progress
+                )
+            else:
+                extraction = extract_source(
+                    source, files.warehouse_path(), options=options, reading=reading, progress=progress
+                )
     print_extraction(extraction)
 
 

@@ -109,6 +109,9 @@ def print_datasets(landed: "Sequence[tuple[Dataset, bool, int]]") -> None:
 def print_extraction(extraction: "Extraction") -> None:
     """The rows of each raw table, and what a crawl cost."""
     label = " (synthetic)" if extraction.dataset.is_synthetic else ""
+    if extraction.imported:
+        report = extraction.imported
+        print_reading(FileReading.of(report.file, report.problem_rows, report.problems))
     table = Table(title=f"{extraction.dataset.name}{label}: {extraction.note}", show_header=False, title_justify="left")
     for name, rows in extraction.rows.items():
         table.add_row(f"raw.{name}", f"{rows:,} rows{label}")

@@ -49,6 +49,9 @@ class ExtractConfig(dg.Config):
     request_budget: int | None = Field(
         default=_DEFAULTS.request_budget, description="Stop in good order after this many requests, retries included."
     )
+    per_day: int | None = Field(
+        default=_DEFAULTS.per_day, description="The most requests in any 24 hours, earlier runs included."
+    )
     max_wait: float = Field(
         default=_DEFAULTS.max_wait, description="Seconds; a longer wait than this ends the crawl in good order."
     )
