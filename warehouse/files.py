@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def require_another_file(source: Path, output: Path) -> None:
 
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-UNFINISHED = ".unfinished"
+UNFINISHED, REPLACED = ".unfinished", ".replaced"
 
 
 @contextmanager
@@ -153,30 +153,29 @@ def whole_or_not_there(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it replaces `path` if all goes well and is removed if not.
 
     Its folder is made where it is missing. Enter it before the work whose result is written: a place that cannot be
-    written raises `OutputError` at once.
+    written raises `OutputError` at once. Processes that write the same file do not disturb each other: the last wins.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished = _beside(path, UNFINISHED)
     with _told_as_unwritable(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(path)
         unfinished.touch()
     try:
         yield unfinished
         with _told_as_unwritable(path):
             unfinished.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        _remove_left_behind(path)
 
 
 @contextmanager
 def folder_whole_or_not_there(folder: Path) -> Iterator[Path]:
     """The same for a folder: an empty one to fill, which takes the place of `folder` and of all that it holds."""
-    unfinished, replaced = (folder.with_name(folder.name + suffix) for suffix in (UNFINISHED, ".replaced"))
-    left_behind = (unfinished, replaced)
+    unfinished, replaced = _beside(folder, UNFINISHED), _beside(folder, REPLACED)
     try:
-        for path in left_behind:
-            shutil.rmtree(path, ignore_errors=True)
+        _remove_left_behind(folder)
         with _told_as_unwritable(folder):
             unfinished.mkdir(parents=True)
         yield unfinished
@@ -185,8 +184,33 @@ def folder_whole_or_not_there(folder: Path) -> Iterator[Path]:
                 folder.replace(replaced)
             unfinished.replace(folder)
     finally:
-        for path in left_behind:
-            shutil.rmtree(path, ignore_errors=True)
+        _remove_left_behind(folder)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """A name beside `path` that is this process's own."""
+    return path.with_name(f"{path.name}.{os.getpid()}{suffix}")
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove what this process, and those that were killed, left beside `path`; DuckDB's `.wal` files too."""
+    for suffix in (UNFINISHED, REPLACED):
+        for found in path.parent.glob(f"{glob.escape(path.name)}.*{suffix}*"):
+            process = found.name.removeprefix(f"{path.name}.").partition(".")[0]
+            if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
+                shutil.rmtree(found, ignore_errors=True)
+                with suppress(OSError):  # a folder, which is gone, or a file of somebody else
+                    found.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:

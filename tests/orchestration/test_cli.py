@@ -27,6 +27,33 @@ def test_using_an_unknown_dataset_names_those_that_there_are(study_csv: Callable
     assert "mine" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["[/x]", "[red]songs", ":smile: [b]songs[/b]"])
+def test_the_name_of_a_dataset_is_printed_as_it_stands(study_csv: Callable[..., Path], name: str) -> None:
+    """Guards against a name that Rich takes for its markup: dropped without a word, or a traceback."""
+    path = str(study_csv({}, name="mine.csv"))
+    for command in (["import", path, "--name", name], ["use", name], ["datasets"]):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert name in result.output
+
+
+def test_a_dry_run_says_what_the_import_would(study_csv: Callable[..., Path]) -> None:
+    """Guards against "would land" where the import refuses, against asking for what is remembered, and a change."""
+    first, other = str(study_csv({}, name="first.csv")), str(study_csv({}, {}, name="other.csv"))
+    assert runner.invoke(app, ["import", first, "--dry-run"]).exit_code == 0
+    assert not Path("data").exists()
+    assert runner.invoke(app, ["import", first, "--merge-genres"]).exit_code == 0
+    before = Path("data/warehouse.duckdb").read_bytes()
+    for arguments in ([other, "--name", "first"], [other, "--name", "sandbox"], [other, "--name", "local-sandbox"]):
+        dry, wet = (runner.invoke(app, ["import", *arguments, *extra]) for extra in (["--dry-run"], []))
+        assert dry.exit_code == wet.exit_code == 1
+        assert dry.stderr == wet.stderr
+        assert "--merge-genres" not in wet.stderr  # it was said of the other file
+    result = runner.invoke(app, ["import", first, "--dry-run"])
+    assert "was landed already; nothing changed" in result.output
+    assert Path("data/warehouse.duckdb").read_bytes() == before
+
+
 def test_reading_without_a_database_says_how_to_make_one() -> None:
     """Guards against DuckDB's own words where nothing has been run yet."""
     result = runner.invoke(app, ["report"])
@@ -47,7 +74,7 @@ def test_what_needs_a_database_makes_none(command: str) -> None:
 def test_a_mapping_without_an_equals_sign_is_refused_with_an_example() -> None:
     """Guards against a mistyped --map that would be ignored."""
     result = runner.invoke(app, ["import", "x.csv", "--map", "genre"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "genre=style" in result.stderr
 
 

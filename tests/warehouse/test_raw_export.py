@@ -102,7 +102,7 @@ def test_a_killed_export_leaves_the_earlier_one_or_none_and_the_next_one_is_whol
             [sys.executable, "-m", "orchestration.cli", "export-raw"], cwd=Path(__file__).parents[2],
             env=os.environ | {"WAREHOUSE_PATH": str(path), "RAW_EXPORT_PATH": str(folder)}, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while process.poll() is None and not folder.with_name("raw.unfinished").exists():
+        while process.poll() is None and not folder.with_name(f"raw.{process.pid}.unfinished").exists():
             time.sleep(0.01)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
