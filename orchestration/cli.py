@@ -197,6 +197,11 @@ def run(
             print_reading(result.reading)
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
+        if summary.build.dataset != result.dataset:
+            raise files.WarehouseError(
+                f"While {result.dataset} was made, another process made {summary.build.dataset} the active dataset, so "
+                "that is what was published. When the other has ended, run the same again."
+            )
         print_summary(
             summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )

@@ -8,6 +8,7 @@ file whole or not at all. Not here: what stands in the tables (raw.py, the dbt p
 import errno
 import glob
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import duckdb
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 LOCK_WAIT_SECONDS = 30.0
+LOCK_CONFLICT = re.compile(r"could not set lock[^\n]*", re.IGNORECASE)
+"""What DuckDB says where another process has the file open."""
 STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
 
 
@@ -232,7 +235,16 @@ def _told_as_unwritable(path: Path) -> Iterator[None]:
 
 
 def _is_lock_conflict(error: BaseException) -> bool:
-    return isinstance(error, duckdb.IOException) and "could not set lock" in str(error).lower()
+    return isinstance(error, duckdb.IOException) and LOCK_CONFLICT.search(str(error)) is not None
+
+
+def locked(path: Path, wait: float, said: str) -> WarehouseLocked:
+    """What to tell of a database that another process still held after `wait` seconds; DuckDB `said` which."""
+    return WarehouseLocked(
+        f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
+        f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
+        f"DuckDB says: {said}"
+    )
 
 
 def connect(
@@ -273,10 +285,6 @@ def connect(
                 f"{path.absolute()} cannot be opened as a DuckDB database. Move it away, or name another file with "
                 f"WAREHOUSE_PATH or PUBLISHED_PATH. DuckDB says: {error}"
             ) from error
-        raise WarehouseLocked(
-            f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
-            f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
-            f"DuckDB says: {error}"
-        ) from error
+        raise locked(path, wait, str(error)) from error
     connection.execute("set timezone = 'UTC'")
     return connection
