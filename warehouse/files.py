@@ -157,11 +157,15 @@ def whole_or_not_there(path: Path) -> Iterator[Path]:
 
     Its folder is made where it is missing. Enter it before the work whose result is written: a place that cannot be
     written raises `OutputError` at once. Processes that write the same file do not disturb each other: the last wins.
+    Through a symbolic link the file that it names is replaced, and the link stays.
     """
+    path = path.resolve() if path.is_symlink() else path
     unfinished = _beside(path, UNFINISHED)
     with _told_as_unwritable(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise FileExistsError(errno.EEXIST, "it is a pipe or a device")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_behind(path)
         unfinished.touch()

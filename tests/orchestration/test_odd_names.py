@@ -182,11 +182,23 @@ def test_a_place_that_cannot_be_written_is_told(written: Callable[[str, str], Pa
     """Guards against a traceback for a folder in the file's place, or a file in the folder's."""
     path = written("mine", "csv")
     Path("folder.csv").mkdir()
-    for out in ("folder.csv", f"{path}/out.csv"):
+    os.mkfifo("pipe.csv")
+    for out in ("folder.csv", f"{path}/out.csv", "pipe.csv"):
         result = runner.invoke(app, ["clean", str(path), out])
         assert result.exit_code == 1
         assert f"{Path(out).absolute()} cannot be written" in " ".join(result.stderr.split("\n"))
     assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_an_output_through_a_link_is_written_where_the_link_leads(written: Callable[[str, str], Path]) -> None:
+    """Guards against a link that becomes a file of its own, while what it named stays as it was."""
+    Path("elsewhere").mkdir()
+    Path("elsewhere/old.csv").write_text("old")
+    Path("out.csv").symlink_to("elsewhere/old.csv")
+    invoke("clean", written("mine", "csv"), "out.csv")
+    assert Path("out.csv").is_symlink()
+    assert Path("elsewhere/old.csv").read_text().startswith("danceability,")
+    assert [path.name for path in Path("elsewhere").iterdir()] == ["old.csv"]
 
 
 def test_published_copy_exports_and_raw_documents_under_odd_names(
