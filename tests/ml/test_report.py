@@ -9,7 +9,7 @@ import pytest
 
 from ml.charts import CHARTS
 from ml.charts.style import THEMES
-from ml.dataset import ModelError, Tracks, split_by_artist
+from ml.dataset import ModelError, Tracks, load_tracks, split_by_artist
 from ml.records import record
 from ml.report import build_report
 from ml.summary import summarise
@@ -138,6 +138,17 @@ def test_the_studys_forest_is_that_of_its_features(trained: duckdb.DuckDBPyConne
     assert shown["the study's forest"] == "forest-audio"
     trained.execute("update ml.model_runs set top_1 = 0.125 where run_id = 'forest-title'")
     assert 0.125 not in [row.top_1 for row in summarise(trained).figures]
+
+
+def test_a_run_that_other_rules_find_wanting_is_shown_no_more(
+    trained: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against "no figure of it is shown" above its figures, after an update that judges more strictly."""
+    (run_id,) = trained.execute("select run_id from ml.model_runs where is_published").fetchone()
+    record_verdict(trained, load_tracks(trained), Verdict(run_id, too_little="Too few. No figure of it is shown."))
+    page = build_report(trained, tmp_path).path.read_text()
+    assert "Too few. No figure of it is shown." in page
+    assert "95% interval" not in page
 
 
 def test_a_run_of_other_tracks_is_not_shown(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_warehouse_that_dbt_cannot_use_is_refused(path: str, monkeypatch: pyte
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 @pytest.mark.parametrize("name", [*ODD, "$(shell touch ran)", "`touch ran`", "'; touch ran; '", "a\\b", "#x", "$$x"])
 @pytest.mark.parametrize("given", ["argument", "environment"])
-def test_make_hands_input_on_as_it_was_typed(folder: Path, name: str, given: str) -> None:
+def test_make_hands_on_what_was_typed(folder: Path, name: str, given: str) -> None:
     """Guards against a file's name that ends in the shell, and runs there."""
     shutil.copyfile(Path(__file__).parents[2] / "Makefile", "Makefile")
     Path(".venv/bin").mkdir(parents=True)
@@ -242,13 +242,14 @@ def test_make_hands_input_on_as_it_was_typed(folder: Path, name: str, given: str
     command.chmod(0o755)
     for file in ("requirements.lock", "pyproject.toml", ".venv/bin/python", ".venv/bin/.installed"):
         Path(file).touch()
-    value = f"{name}.csv"
+    values = {"INPUT": f"{name}.csv", "MAP": f"genre={name}", "UNIT": f"artist_name={name}"}
     # Under `make test` a make would take itself for its part, and say which folder it enters.
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     made = subprocess.run(
-        ["make", "run", *([f"INPUT={value}"] if given == "argument" else [])],
-        env=inherited | ({"INPUT": value} if given == "environment" else {}),
+        ["make", "run", *(f"{key}={value}" for key, value in values.items() if given == "argument")],
+        env=inherited | (values if given == "environment" else {}),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert json.loads(made.stdout) == ["run", f"--input={value}"]
+    options = zip(("--input", "--map", "--unit"), values.values(), strict=True)
+    assert json.loads(made.stdout) == ["run", *(f"{option}={value}" for option, value in options)]
     assert not (folder / "ran").exists()
