@@ -193,8 +193,6 @@ def run(
     seconds = {STAGES[step]: spent for step, spent in result.seconds.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
-        if result.reading:
-            print_reading(result.reading)
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
         if summary.build.dataset != result.dataset:
@@ -202,6 +200,10 @@ def run(
                 f"While {result.dataset} was made, another process made {summary.build.dataset} the active dataset, so "
                 "that is what was published. When the other has ended, run the same again."
             )
+        if summary.model.finding:  # the answer comes first
+            console.print(summary.model.finding, style="bold", highlight=False, soft_wrap=True)
+        if result.reading:
+            print_reading(result.reading)
         print_summary(
             summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )

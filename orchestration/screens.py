@@ -199,10 +199,8 @@ def print_export(written: "Export", what: str) -> None:
 
 
 def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:
-    """The table at the end of a run, below what was found about the model, where there is something to say."""
+    """The table at the end of a run."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
-    if summary.model.finding:
-        console.print(summary.model.finding, style="bold", highlight=False, soft_wrap=True)
     table = Table(title=f"song-genres: {summary.build.dataset}{label}", show_header=False, title_justify="left")
     table.add_row("listings", f"{summary.listings:,}{label}")
     table.add_row("clean tracks", f"{summary.clean_tracks:,}{label}")
