@@ -51,10 +51,12 @@ $(BIN)/.installed-spark: $(BIN)/.installed requirements-spark.lock
 
 install-spark: $(BIN)/.installed-spark  ## Add dbt's target spark (requirements-spark.lock; needs Java 17 or 21)
 
-# INPUT reaches the shell through the environment, never as text of a command, and as it was typed: a name may hold
+# These reach the shell through the environment, never as text of a command, and as they were typed: a name may hold
 # quotes, spaces and dollar signs. `override` and `value` keep make from taking a $ in it for a variable of its own.
 override INPUT := $(value INPUT)
-export INPUT
+override MAP := $(value MAP)
+override UNIT := $(value UNIT)
+export INPUT MAP UNIT
 
 run: install  ## The main job; INPUT=songs.csv for your own file (with MAP=field=column where it needs that), or a dump's name
 	@$(BIN)/song-genres run $${INPUT:+--input="$$INPUT"} $${MAP:+--map="$$MAP"} $${UNIT:+--unit="$$UNIT"} \

@@ -28,7 +28,7 @@ from warehouse.files import for_shell, identifier, quoted
 from warehouse.progress import Progress, ignore
 from warehouse.values import is_missing
 
-RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
+RESERVED_NAMES = ("auto", "sandbox", "spotify", "local-sandbox")  # what `make run INPUT=` or a crawl takes for its own
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MEMORY_LIMIT = "512MB"  # DuckDB's; rows beyond it wait on disk, so that memory does not grow with the file
 ALBUM = ("album_id", "album_name", "album_release_date")
@@ -86,23 +86,12 @@ def import_dump(
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
     container = contained(path)
-    name = name or container.dataset
-    if name in RESERVED_NAMES:
-        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    name = _name(path, container, name)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         known = raw.dataset(connection, name)
-        if not options and known and known.reading:
-            options = ReadingOptions.of_json(known.reading)
-        options = options or ReadingOptions()
-        digest = _digest(container, options)
-        if known and known.content_sha256 != digest:
-            other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
-            raise SongFileError(
-                f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
-                f"options, such as another --map. Give this one a name of its own: {other}"
-            )
+        options, digest = _settled(path, container, name, options or ReadingOptions(), known)
         file = read(connection, container, IMPORT, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
@@ -118,9 +107,17 @@ def import_dump(
     return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
-def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions | None = None) -> ImportReport:
-    """What `import_dump` would do, without a warehouse. Raises `SongFileError` as it does."""
+def look_at_dump(
+    path: Path, warehouse_file: Path, *, name: str | None = None, options: ReadingOptions | None = None
+) -> ImportReport:
+    """What `import_dump` would do, without changing anything or making a warehouse. Raises as it does."""
     container = contained(path)
+    name = _name(path, container, name)
+    known = None
+    if warehouse_file.exists():
+        with files.connect(warehouse_file, read_only=True) as connection:
+            known = raw.dataset(connection, name)
+    options, _ = _settled(path, container, name, options or ReadingOptions(), known)
     with (
         tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
         files.connect(Path(folder) / "look.duckdb") as connection,
@@ -128,10 +125,34 @@ def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         file = read(connection, container, IMPORT, options)
         problem_rows, problems = require_usable(connection, file)
-    return ImportReport(
-        name or container.dataset, f"dump:{path.name}", file, already_landed=False, problem_rows=problem_rows,
-        problems=tuple(problems),
-    )  # fmt: skip
+    source = known.source if known else f"dump:{path.name}"
+    return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
+
+
+def _name(path: Path, file: Container, name: str | None) -> str:
+    """The dataset's name. Raises `SongFileError` for one that means something else."""
+    name = name or file.dataset
+    if name in RESERVED_NAMES:
+        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    return name
+
+
+def _settled(
+    path: Path, file: Container, name: str, given: ReadingOptions, known: raw.Dataset | None
+) -> tuple[ReadingOptions, str]:
+    """How the file is read, as it was `given` or is remembered with the dataset that is `known`, and its digest.
+
+    Raises `SongFileError` where the known dataset is of another file, or was read by other options.
+    """
+    options = given or (ReadingOptions.of_json(known.reading) if known and known.reading else given)
+    digest = _digest(file, options)
+    if known and known.content_sha256 != digest:
+        other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{given.as_arguments()}"
+        raise SongFileError(
+            f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
+            f"options, such as another --map. Give this one a name of its own: {other}"
+        )
+    return options, digest
 
 
 def _digest(file: Container, options: ReadingOptions) -> str:

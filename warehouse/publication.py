@@ -231,15 +231,19 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
     warehouse, published = warehouse or warehouse_path(), published or published_path()
     if not warehouse.exists():
         raise WarehouseMissing(f"There is no database at {warehouse.absolute()} to publish. Make one with `make run`.")
+    if published.exists() and published.samefile(warehouse):
+        raise WarehouseError(
+            f"{published.absolute()} is the warehouse itself, which a copy would replace. It is as it was. Name "
+            "another file with PUBLISHED_PATH."
+        )
     with whole_or_not_there(published) as unfinished, connect(warehouse, read_only=True) as connection:
         require_tested_build(connection)
         build = built(connection)
         assert build is not None, "a tested build has marts"
         model = shown_model(connection, build)
-        for left_behind in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
-            left_behind.unlink(missing_ok=True)  # by a process that was killed
+        unfinished.unlink()
         connection.execute(
-            f"attach {quoted(unfinished)} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
+            f"attach {quoted(unfinished.absolute())} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
         )
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
         connection.execute(f'copy from database "{name}" to copy')
@@ -265,7 +269,7 @@ def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[st
     if not published.exists():
         return None, []
     try:
-        connection.execute(f"attach {quoted(published)} as before (read_only)")
+        connection.execute(f"attach {quoted(published.absolute())} as before (read_only)")
     except duckdb.Error:  # it is to be replaced, whatever it is
         return None, []
     try:
