@@ -31,15 +31,19 @@ REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres
 TRAIN = "Train one with `song-genres run`."
 
 MART_KEYS: dict[str, tuple[str, ...]] = {
+    "albums": ("album_id",),
+    "artists": ("artist_key",),
     "clean_tracks": ("spotify_track_id",),
     "cleaning_audit": ("step",),
     "crawl_cost": ("source", "endpoint", "status"),
     "feature_correlation": ("feature", "other_feature"),
     "feature_distribution": ("genre", "feature", "bin"),
     "feature_outliers": ("genre", "feature"),
+    "genre_overlap": ("genre", "other_genre"),
     "genre_summary": ("genre", "feature"),
     "rejected_listings": ("listing_id",),
     "track_artists": ("spotify_track_id", "position"),
+    "track_details": ("spotify_track_id",),
     "track_genres": ("spotify_track_id", "genre"),
     "track_outliers": ("spotify_track_id",),
 }

@@ -7,7 +7,12 @@ with source as (
 parsed as (
     select
         *,
-        {{ parse_json_object('payload', ['id', 'name']) }} as document
+        {{ parse_json_object(
+            'payload',
+            ['id', 'name', 'popularity'],
+            objects={'followers': ['total']},
+            lists={'genres': []}
+        ) }} as document
     from source
 ),
 
@@ -16,8 +21,12 @@ renamed as (
         dataset,
         source,
         genre,
-        coalesce(document.id, artist_id) as artist_id,
-        document.name as artist_name,
+        coalesce({{ unless_blank('document.id') }}, artist_id) as artist_id,
+        {{ unless_blank('document.name') }} as artist_name,
+        {{ whole_number('document.followers.total', minimum=0) }} as followers,
+        {{ whole_number('document.popularity', minimum=0, maximum=100) }} as popularity,
+        document.genres as spotify_genres,
+        batch_id,
         extracted_at
     from parsed
 )
