@@ -24,12 +24,6 @@
 {% macro duckdb__row_hash(columns) -%}hash({{ columns | join(', ') }}){%- endmacro %}
 
 
-{#- In a select list: every column but these. -#}
-{% macro all_but(columns) %}{{ return(adapter.dispatch('all_but')(columns)) }}{% endmacro %}
-
-{% macro duckdb__all_but(columns) -%}* exclude ({{ columns | join(', ') }}){%- endmacro %}
-
-
 {#- Text without the spaces (of any alphabet) around it. -#}
 {% macro trimmed(text) %}{{ return(adapter.dispatch('trimmed')(text)) }}{% endmacro %}
 

@@ -96,7 +96,7 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
         shutil.copytree(ROOT / package, project / package)
     for name in ("dbt_project.yml", "profiles.yml", "dagster.yaml"):
         shutil.copyfile(ROOT / name, project / name)
-    rule = project / "dbt_project/models/intermediate/int_listings_marked_invalid_tempo_or_time_signature.sql"
+    rule = project / "dbt_project/models/intermediate/int_rejected_invalid_tempo_or_time_signature.sql"
     broken = rule.read_text().replace("tempo < 10", "tempo < -10")
     assert broken != rule.read_text()
     rule.write_text(broken)

@@ -13,9 +13,6 @@
 {%- endmacro %}
 
 
-{% macro spark__all_but(columns) -%}* except ({{ columns | join(', ') }}){%- endmacro %}
-
-
 {#- Spark's trim removes the plain space only. -#}
 {% macro spark__trimmed(text) -%}regexp_replace({{ text }}, r'^\p{Zs}+|\p{Zs}+$', ''){%- endmacro %}
 

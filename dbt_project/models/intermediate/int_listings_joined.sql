@@ -100,9 +100,7 @@ final as (
             problems,
             case when duration_ms is null and problems is null then track_duration_ms_problem end,
             popularity_problem
-        ), '') as problems,
-        cast(null as string) as rejected_by,
-        cast(null as string) as rejection_detail
+        ), '') as problems
     from joined
 )
 
