@@ -4,10 +4,6 @@ with tracks as (
     select * from {{ ref('stg_raw__tracks') }}
 ),
 
-datasets as (
-    select * from {{ ref('stg_raw__datasets') }}
-),
-
 features_of_listings as (
     select * from {{ ref('stg_raw__audio_features') }}
     where listing_id is not null
@@ -26,7 +22,7 @@ joined as (
     select
         tracks.listing_id,
         tracks.dataset,
-        datasets.is_synthetic,
+        tracks.is_synthetic,
         tracks.genre,
         tracks.artist_name,
         tracks.requested_track_id,
@@ -61,7 +57,6 @@ joined as (
             else tracks.popularity_problem
         end as popularity_problem
     from tracks
-    inner join datasets on tracks.dataset = datasets.dataset
     left join features_of_listings on tracks.listing_id = features_of_listings.listing_id
     left join features_of_tracks on tracks.requested_track_id = features_of_tracks.requested_track_id
     left join popularity_of_tracks on tracks.requested_track_id = popularity_of_tracks.requested_track_id

@@ -1,5 +1,7 @@
 with source as (
-    select documents.*
+    select
+        documents.*,
+        active.is_synthetic
     from {{ source('raw', 'tracks') }} as documents
     inner join {{ ref('stg_raw__datasets') }} as active on documents.dataset = active.dataset
 ),
@@ -30,6 +32,7 @@ renamed as (
     select
         listing_id,
         dataset,
+        is_synthetic,
         source,
         nullif(genre, '') as genre,
         artist_id,
