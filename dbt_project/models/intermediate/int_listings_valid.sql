@@ -9,7 +9,11 @@ invalid as (
     {% endfor %}
 )
 
-select listings.*
+select
+    {% for column in study_columns() %}
+        {{ column }},
+    {% endfor %}
+    listing_id
 from listings
 where
     not exists (
