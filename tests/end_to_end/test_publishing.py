@@ -209,7 +209,7 @@ def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
             create table marts.cleaning_audit as select 'songs' as dataset;
             create table intermediate.build_results as
             select name, kind, status, 'build' as command, timestamp '2026-01-01 12:01:00' as began_at
-            from (values ('clean_tracks', 'model', 'success'), ('unique_x', 'test', 'pass')) as results(name, kind, status)
+            from (values ('clean_tracks', 'model', 'success'), ('unique_x', 'test', 'pass')) as done(name, kind, status)
             """
         )
         yield connection
