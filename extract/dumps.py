@@ -186,6 +186,11 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
             "'{' || " + " || ',' || ".join(f"""'"{key}":' || {member}""" for key, member in members.items()) + " || '}'"
         )
 
+    def as_it_stands_or(name: str, made: str) -> str:
+        # Spotify's own documents, one a line, have an object where other files have a text.
+        cell = value(name)
+        return f"case when starts_with({cell}, '{{') and json_valid({cell}) then {cell} else {made} end"
+
     artist = value("artist_name")
     names = file.artists() or f"[{artist}]"
     artists = f"to_json(list_transform({names}, lambda name: {{'name': name}}))::varchar"
@@ -201,7 +206,12 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str
         track["explicit"] = f"case when {flag} in ('true', 'false') then {flag} else {text(explicit)} end"
     album = {name.removeprefix("album_"): text(value(name)) for name in ALBUM if name in file.readings}
     if album:
-        track["album"] = json_object(album)
+        track["album"] = as_it_stands_or("album_name", json_object(album))
+    for name in ("disc_number", "track_number"):
+        if name in file.readings:
+            track[name] = digits(name)
+    if "isrc" in file.readings:
+        track["external_ids"] = as_it_stands_or("isrc", json_object({"isrc": text(value("isrc"))}))
     if rest:
         pairs = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"

@@ -38,9 +38,10 @@ def write(file: Path, number: int, *, tracks: int = 2, dataset: str = "songs") -
             create or replace table marts.cleaning_audit as
             select 0 as step, {tracks} as rows_after, '{dataset}' as dataset, false as is_synthetic;
             create or replace table marts.numbers as select {number} as number from range(200000);
-            create or replace table intermediate.last_build as
-            select 'build' as command, timestamp '2999-01-01' as began_at, true as is_complete, true as is_tested,
-                '' as problems
+            create or replace table intermediate.build_results as
+            select 'clean_tracks' as name, 'model' as kind, 'success' as status, 'build' as command,
+                timestamp '2999-01-01' as began_at
+            union all select 'a_test', 'test', 'pass', 'build', timestamp '2999-01-01'
             """
         )
 
