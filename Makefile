@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install install-dev install-spark run dev test test-full test-spark lint format bench bench-spark screenshots docs-cli docs-files lock clean
+.PHONY: help install install-dev install-spark run dev test test-full test-spark lint evaluate format bench bench-spark screenshots docs-cli docs-files lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,10 +51,12 @@ $(BIN)/.installed-spark: $(BIN)/.installed requirements-spark.lock
 
 install-spark: $(BIN)/.installed-spark  ## Add dbt's target spark (requirements-spark.lock; needs Java 17 or 21)
 
-# INPUT reaches the shell through the environment, never as text of a command, and as it was typed: a name may hold
+# These reach the shell through the environment, never as text of a command, and as they were typed: a name may hold
 # quotes, spaces and dollar signs. `override` and `value` keep make from taking a $ in it for a variable of its own.
 override INPUT := $(value INPUT)
-export INPUT
+override MAP := $(value MAP)
+override UNIT := $(value UNIT)
+export INPUT MAP UNIT
 
 run: install  ## The main job; INPUT=songs.csv for your own file (with MAP=field=column where it needs that), or a dump's name
 	@$(BIN)/song-genres run $${INPUT:+--input="$$INPUT"} $${MAP:+--map="$$MAP"} $${UNIT:+--unit="$$UNIT"} \
@@ -77,12 +79,18 @@ test-full: install-dev  ## All tests: whole runs, the largest catalogues and rep
 test-spark: install-dev install-spark  ## The tests of the dbt project on Spark
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/spark
 
-lint: install-dev  ## ruff, mypy, deptry and sqlfluff
+lint: install-dev  ## ruff, mypy, deptry, sqlfluff and dbt-bouncer
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@NO_COLOR=1 $(BIN)/deptry .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sqlfluff lint --processes 1 dbt_project
+	@$(BIN)/dbt --quiet parse --target memory --target-path target/lint --log-path target/lint
+	@$(BIN)/dbt-bouncer run
+
+# Its packages come from dbt's hub, or from the folder that DBT_PACKAGES names; they stay in target/.
+evaluate: install-dev  ## What dbt-project-evaluator says of the dbt project (needs a network); nothing is as it should be
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/evaluate
 
 format: install-dev  ## Let ruff and sqlfluff put the code into shape
 	@$(BIN)/ruff check --fix .

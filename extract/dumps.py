@@ -35,7 +35,7 @@ from warehouse.values import is_missing
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa
 
-RESERVED_NAMES = ("auto", "sandbox", "spotify")  # what `make run INPUT=` takes for something else
+RESERVED_NAMES = ("auto", "sandbox", "spotify", "local-sandbox")  # what `make run INPUT=` or a crawl takes for its own
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MEMORY_LIMIT = "512MB"  # DuckDB's; rows beyond it wait on disk, so that memory does not grow with the file
 ALBUM = ("album_id", "album_name", "album_release_date")
@@ -126,24 +126,12 @@ def _land(
     path = container.path
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
-    name = name or container.dataset
-    if name in RESERVED_NAMES:
-        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    name = _name(path, container, name)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         known = raw.dataset(connection, name)
-        if not options and known and known.reading:
-            options = ReadingOptions.of_json(known.reading)
-        options = options or ReadingOptions()
-        digest = _digest(container, options)
-        if known and (known.content_sha256 != digest or known.is_labelled != purpose.has_genres):
-            again = purpose.command.replace("FILE", for_shell(path))
-            other = f"{again} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
-            raise SongFileError(
-                f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
-                f"options, such as another --map. Give this one a name of its own: {other}"
-            )
+        options, digest = _settled(path, container, name, options or ReadingOptions(), known, purpose)
         file = read(connection, container, purpose, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
@@ -163,9 +151,17 @@ def _land(
     return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
-def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions | None = None) -> ImportReport:
-    """What `import_dump` would do, without a warehouse. Raises `SongFileError` as it does."""
+def look_at_dump(
+    path: Path, warehouse_file: Path, *, name: str | None = None, options: ReadingOptions | None = None
+) -> ImportReport:
+    """What `import_dump` would do, without changing anything or making a warehouse. Raises as it does."""
     container = contained(path)
+    name = _name(path, container, name)
+    known = None
+    if warehouse_file.exists():
+        with files.connect(warehouse_file, read_only=True) as connection:
+            known = raw.dataset(connection, name)
+    options, _ = _settled(path, container, name, options or ReadingOptions(), known, IMPORT)
     with (
         tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
         files.connect(Path(folder) / "look.duckdb") as connection,
@@ -173,15 +169,42 @@ def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         file = read(connection, container, IMPORT, options)
         problem_rows, problems = require_usable(connection, file)
-    return ImportReport(
-        name or container.dataset, f"dump:{path.name}", file, already_landed=False, problem_rows=problem_rows,
-        problems=tuple(problems),
-    )  # fmt: skip
+    source = known.source if known else f"dump:{path.name}"
+    return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
-def _digest(file: Container, options: ReadingOptions) -> str:
-    """SHA-256 of the content and, where there are any, of the options: others give other documents."""
+def _name(path: Path, file: Container, name: str | None) -> str:
+    """The dataset's name. Raises `SongFileError` for one that means something else."""
+    name = name or file.dataset
+    if name in RESERVED_NAMES:
+        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    return name
+
+
+def _settled(
+    path: Path, file: Container, name: str, given: ReadingOptions, known: raw.Dataset | None, purpose: Purpose
+) -> tuple[ReadingOptions, str]:
+    """How the file is read, as it was `given` or is remembered with the dataset that is `known`, and its digest.
+
+    Raises `SongFileError` where the known dataset is of another file, or was read by other options.
+    """
+    options = given or (ReadingOptions.of_json(known.reading) if known and known.reading else given)
+    digest = _digest(file, options, purpose)
+    if known and known.content_sha256 != digest:
+        again = purpose.command.replace("FILE", for_shell(path))
+        other = f"{again} --name {for_shell(f'{name}-2')}{given.as_arguments()}"
+        raise SongFileError(
+            f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
+            f"options, such as another --map. Give this one a name of its own: {other}"
+        )
+    return options, digest
+
+
+def _digest(file: Container, options: ReadingOptions, purpose: Purpose) -> str:
+    """SHA-256 of the content and of what else decides which documents it gives."""
     digest = file.digest()
+    if not purpose.has_genres:
+        digest.update(b"songs")
     if options:
         digest.update(options.as_json().encode())
     return digest.hexdigest()
@@ -213,6 +236,11 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
             "'{' || " + " || ',' || ".join(f"""'"{key}":' || {member}""" for key, member in members.items()) + " || '}'"
         )
 
+    def as_it_stands_or(name: str, made: str) -> str:
+        # Spotify's own documents, one a line, have an object where other files have a text.
+        cell = value(name)
+        return f"case when starts_with({cell}, '{{') and json_valid({cell}) then {cell} else {made} end"
+
     artist = value("artist_name")
     names = file.artists() or f"[{artist}]"
     artists = f"to_json(list_transform({names}, lambda name: {{'name': name}}))::varchar"
@@ -228,7 +256,12 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
         track["explicit"] = f"case when {flag} in ('true', 'false') then {flag} else {text(explicit)} end"
     album = {name.removeprefix("album_"): text(value(name)) for name in ALBUM if name in file.readings}
     if album:
-        track["album"] = json_object(album)
+        track["album"] = as_it_stands_or("album_name", json_object(album))
+    for name in ("disc_number", "track_number"):
+        if name in file.readings:
+            track[name] = digits(name)
+    if "isrc" in file.readings:
+        track["external_ids"] = as_it_stands_or("isrc", json_object({"isrc": text(value("isrc"))}))
     if rest:
         pairs = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"

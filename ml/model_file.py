@@ -72,7 +72,10 @@ def load(path: Path) -> Model:
     columns or genres than it says.
     """
     if not path.is_file():
-        raise ModelError(f"There is no model at {path}. Train one: make run.")
+        raise ModelError(
+            f"There is no model at {path.absolute()}. Work in the folder where it was trained, name its file with "
+            "--model, or train one: make run."
+        )
     try:
         content = sio.load(path, trusted=sorted(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:

@@ -67,15 +67,15 @@ def predict_tracks(
         progress("predict", min(start + batch, len(frame)), len(frame))
 
 
-def record_predictions(connection: duckdb.DuckDBPyConnection, predictions: Iterable[pa.Table]) -> int:
-    """Replace the rows of `ml.genre_predictions` by `predictions`, table by table; returns the number of rows.
+def record_predictions(connection: duckdb.DuckDBPyConnection, dataset: str, predictions: Iterable[pa.Table]) -> int:
+    """Replace the dataset's rows of `ml.genre_predictions`, table by table; returns the number of new rows.
 
     One transaction: readers see the old rows until it ends, and if it fails, the old rows stay.
     """
     rows = 0
     connection.execute("begin")
     try:
-        connection.execute("delete from ml.genre_predictions")
+        connection.execute("delete from ml.genre_predictions where dataset = ?", [dataset])
         for incoming in predictions:
             connection.register("incoming", incoming)
             connection.execute("insert into ml.genre_predictions by name select * from incoming")

@@ -33,6 +33,7 @@ HOW = {
     "marts": "Build it: make run.",
     "ml": "Train a model: make run.",
 }
+NO_MODEL = "no model of these tracks may be shown; the first sentence of the page says why."
 SONGS = """
     select kind, rank, song_name, artist_name, genre, predicted_genre, probability, spotify_track_id from ml.surprises
     where run_id = $run_id order by kind, rank
@@ -240,7 +241,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None)
 def _rows(connection: duckdb.DuckDBPyConnection, chart: Chart, run: dict[str, Any] | None) -> pd.DataFrame | str:
     """What the chart's query gives, or a sentence that says why there is nothing and what to do."""
     if chart.needs_run and run is None:
-        return f"no model of these tracks may be shown. {HOW['ml']}"
+        return NO_MODEL
     found = _read(connection, chart.query, run)
     if isinstance(found, str):
         return found
@@ -345,7 +346,7 @@ def _songs(
     """The most confident predictions, right and wrong."""
     entry: dict[str, Any] = {"key": "songs", "name": "Most confident predictions", "missing": ""}
     if run is None:
-        return entry | {"missing": f"no model of these tracks may be shown. {HOW['ml']}"}
+        return entry | {"missing": NO_MODEL}
     table = _read(connection, SONGS, run)
     if isinstance(table, str):
         return entry | {"missing": table}

@@ -65,9 +65,10 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
             inner join shown
                 on (runs.dataset, runs.tracks_digest, runs.held_out_digest, runs.folds)
                 = (shown.dataset, shown.tracks_digest, shown.held_out_digest, shown.folds)
-            where runs.run_id = shown.run_id or runs.model in ('study_forest', 'prior')
+            where runs.run_id = shown.run_id
+                or (runs.model in ('study_forest', 'prior') and runs.features = 'audio')
             qualify row_number() over (
-                partition by runs.model order by (runs.run_id = shown.run_id) desc, runs.created_at desc
+                partition by runs.model order by (runs.run_id = shown.run_id) desc, runs.n_train, runs.created_at desc
             ) = 1
             order by runs.run_id = shown.run_id desc, runs.is_baseline, runs.model
             """,

@@ -198,7 +198,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "genre_predictions": (
         "One row per clean track and rank (1 to 5), by the model that people are shown; only held-out tracks "
-        "say how good it is.",
+        "say how good it is. The warehouse keeps those of each dataset, the published copy its own alone.",
         {
             "run_id": _RUN["run_id"],
             "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),

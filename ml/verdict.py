@@ -82,7 +82,8 @@ def judge(run: Summary, majority: Summary, leaks: list[str]) -> Verdict:
 def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdict: Verdict) -> None:
     """Replace the verdict on `tracks`, in one transaction.
 
-    A run that may be shown becomes the published one of its dataset; otherwise the previous one stays.
+    A run that may be shown becomes the published one of its dataset; otherwise the previous one stays, unless that is
+    this very run, judged anew by other rules.
     """
     row = pd.DataFrame(
         [
@@ -110,6 +111,8 @@ def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdic
                 "update ml.model_runs set is_published = (run_id = ?) where dataset = ?",
                 [verdict.run_id, tracks.dataset],
             )
+        else:
+            connection.execute("update ml.model_runs set is_published = false where run_id = ?", [verdict.run_id])
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")

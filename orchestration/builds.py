@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from extract.cleaning import CleaningModels
-from warehouse.files import WarehouseError
+from warehouse.files import LOCK_CONFLICT, LOCK_WAIT_SECONDS, WarehouseError, locked
 
 ROOT = Path(__file__).parent.parent
 """The project's root: dbt's project and profile lie here."""
+RESULTS = "run_results.json"
 
 
 def what_failed(target: Path) -> str | None:
     """What went wrong in the dbt command that wrote to `target`, in a sentence; None where dbt did not get that far."""
-    results = target / "run_results.json"
+    results = target / RESULTS
     if not results.exists():
         return None
     found = json.loads(results.read_text(encoding="utf-8"))["results"]
@@ -38,6 +39,13 @@ def what_failed(target: Path) -> str | None:
         f"was not made, and the published copy stays as it is. The rows that a test found: its SQL in {target}, or run "
         "`dbt build` by hand."
     )
+
+
+def build_error(target: Path, said: str, warehouse: Path) -> WarehouseError:
+    """What to tell of a dbt command that failed: where it got no further than opening the warehouse, dbt `said` why."""
+    if held := LOCK_CONFLICT.search(said):
+        return locked(warehouse, LOCK_WAIT_SECONDS, held.group())
+    return WarehouseError(what_failed(target) or said)
 
 
 def newest_source() -> float:

@@ -151,7 +151,10 @@ def check_predictions(connection: duckdb.DuckDBPyConnection) -> dg.AssetCheckRes
         """
         select count(*) filter (guess.spotify_track_id is null), count(*) filter (track.spotify_track_id is null)
         from marts.clean_tracks as track
-        full join (select spotify_track_id from ml.genre_predictions where rank = 1) as guess
+        full join (
+                select spotify_track_id from ml.genre_predictions
+                where rank = 1 and dataset = (select any_value(dataset) from marts.cleaning_audit)
+            ) as guess
             on track.spotify_track_id = guess.spotify_track_id
         """
     ).fetchone() or (0, 0)

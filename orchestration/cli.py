@@ -68,7 +68,7 @@ def _exit(words: str, error: Exception) -> typer.Exit:
     """Print what happened; returns the end of the command."""
     suspended = is_suspended(error)
     label = "[yellow bold]Suspended:[/]" if suspended else "[red bold]Error:[/]"
-    errors.print(f"{label} {escape(words)}", highlight=False, soft_wrap=True)
+    errors.print(f"{label} {escape(words)}", highlight=False, markup=True, soft_wrap=True)
     return typer.Exit(SUSPENDED if suspended else 1)
 
 
@@ -184,8 +184,11 @@ def run(
         if source == "auto":
             print_active_dataset(_active_dataset())
     with _plain_errors(), console.status("Starting Dagster and dbt …"):
+        from ml.estimators import make_estimator
         from ml.summary import summarise
         from orchestration.definitions import run_everything
+
+        make_estimator(model, features=features, seed=seed)  # an unknown name is told now, and not after the crawl
 
     started = time.perf_counter()
     # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
@@ -200,12 +203,17 @@ def run(
     with _plain_errors():
         with files.connect(files.published_path(), read_only=True) as connection:
             summary = summarise(connection)
+        if summary.build.dataset != result.dataset:
+            raise files.WarehouseError(
+                f"While {result.dataset} was made, another process made {summary.build.dataset} the active dataset, so "
+                "that is what was published. When the other has ended, run the same again."
+            )
+        if summary.model.finding:  # the answer comes first
+            console.print(summary.model.finding, style="bold", highlight=False, soft_wrap=True)
+        if result.reading:
+            print_reading(result.reading)
         print_summary(
-            summary,
-            result.reading,
-            seconds,
-            database=files.published_path().absolute(),
-            report=Path("reports/index.html").absolute(),
+            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )
 
 
@@ -214,9 +222,7 @@ def extract(
     source: Source = "auto",
     tracks: Annotated[
         Path | None,
-        typer.Option(
-            "--tracks", help="A list of songs: ids or links, Exportify's file, Spotify's account data."
-        ),
+        typer.Option("--tracks", help="A list of songs: ids or links, Exportify's file, Spotify's account data."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="With --tracks: the dataset's name [the file's].")] = None,
     genres: Genres = None,
@@ -270,8 +276,7 @@ def sandbox(
             announce=lambda server: print_sandbox(server.address, tier),
         )  # fmt: skip
     except (KeyError, ValueError, OSError) as error:
-        errors.print(f"[red bold]Error:[/] The sandbox cannot be served: {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise _exit(f"The sandbox cannot be served: {error}", error) from error
 
 
 @app.command(name="import")
@@ -290,7 +295,7 @@ def import_command(
     with _plain_errors(), screen_progress() as progress:
         options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
         if dry_run:
-            report = look_at_dump(file, name=name, options=options)
+            report = look_at_dump(file, files.warehouse_path(), name=name, options=options)
         else:
             report = import_dump(file, files.warehouse_path(), name=name, options=options, progress=progress)
     print_import(report, is_landed=not dry_run)
@@ -325,8 +330,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, suc
 
     with _plain_errors(), screen_progress() as progress:
         report = import_or_fetch(name, files.warehouse_path(), progress=progress)
-    name = escape(report.dataset)
-    console.print(f"Dataset [bold]{name}[/]: {report.listings:,} listings. It is the active one now.")
+    console.print(f"Dataset {report.dataset}: {report.listings:,} listings. It is the active one now.")
 
 
 @app.command()
@@ -334,7 +338,7 @@ def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed
     """Make a landed dataset the active one: the next run builds from it."""
     with _plain_errors(), files.connect(files.warehouse_path(), create=False) as connection:
         raw.use(connection, name)
-    console.print(f"[bold]{name}[/] is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
+    console.print(f"{name} is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
 
 
 @app.command()
@@ -464,7 +468,7 @@ def report(
         with files.connect(files.published_path(), read_only=True) as connection:
             result = build_report(connection, output, run_id=run_id, genres=genres or ())
         for sentence in result.missing:
-            errors.print(f"[yellow]Missing:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+            errors.print(f"[yellow]Missing:[/] {escape(sentence)}", highlight=False, markup=True, soft_wrap=True)
         console.print(f"{result.path} ({len(result.charts)} charts)")
 
 
@@ -513,7 +517,10 @@ def export_raw() -> None:
         console.print("Now: dbt build --target spark")
     except SparkUnavailable as error:  # no failure: the files may be for another machine
         errors.print(
-            f"[yellow]Spark cannot start on this machine:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+            f"[yellow]Spark cannot start on this machine:[/] {escape(str(error))}",
+            highlight=False,
+            markup=True,
+            soft_wrap=True,
         )
 
 

@@ -42,8 +42,9 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
 
 @dataclass(frozen=True)
 class Everything:
-    """What came of a run: the seconds that each step took, by name, and how a file was read, where one was."""
+    """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any."""
 
+    dataset: str
     seconds: dict[str, float]
     reading: FileReading | None
 
@@ -63,8 +64,9 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
             },
         )
     landed = result.asset_materializations_for_node("raw_documents")
-    reading = landed[0].metadata.get("reading") if landed else None
+    reading = landed[0].metadata.get("reading")
     return Everything(
+        dataset=str(landed[0].metadata["dataset"].value),
         seconds={
             event.step_key: event.step_success_data.duration_ms / 1000
             for event in result.all_events

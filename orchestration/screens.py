@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.readings import FileReading
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from warehouse.publication import Publication
     from warehouse.raw import Dataset
 
-console = Console()
-errors = Console(stderr=True)
+# Names of datasets, genres, columns and files may hold brackets: only what is printed with markup=True is markup.
+console = Console(markup=False, emoji=False)
+errors = Console(stderr=True, markup=False, emoji=False)
 
 SONGS_SHOWN = 20
 COLUMNS_SHOWN = 20
@@ -74,7 +76,7 @@ def screen_progress() -> Iterator[ScreenProgress]:
     """Progress lines for the block, gone when it ends."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -125,20 +127,20 @@ def print_extraction(extraction: "Extraction") -> None:
 
 def print_import(report: "ImportReport", *, is_landed: bool) -> None:
     """How a file was read, what an import landed of it or would land, and the first rows that cannot be used."""
-    verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    end = (
-        f"{verb}. It is the active one now."
-        if is_landed
-        else f"would land {report.listings:,} listings; nothing was landed."
-    )
-    console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
+    if report.already_landed:
+        end = f"was landed already; nothing changed. It {'is the active one now' if is_landed else 'would be active'}."
+    elif is_landed:
+        end = f"landed {report.listings:,} listings. It is the active one now."
+    else:
+        end = f"would land {report.listings:,} listings; nothing was landed."
+    console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}", markup=True)
     print_reading(FileReading.of(report.file, report.problem_rows, report.problems))
 
 
 def print_cleaning(report: "CleaningReport", output: Path) -> None:
     """The table of cleaning rules, with the rows that each took and left."""
     print_reading(FileReading.of(report.file))
-    title = f"{escape(str(output))} ({escape(report.file.layout_name)} layout)"
+    title = f"{output} ({report.file.layout_name} layout)"
     table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
         table.add_row(rule, f"{taken:,}", f"{after:,}")
@@ -169,7 +171,7 @@ def print_songs(scored: "ScoredFile") -> None:
             f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
             for rank in range(1, 6)
         ]
-        table.add_row(*(escape(str(cell)) for cell in (name, *guesses, song["missing_features"])))
+        table.add_row(*(str(cell) for cell in (name, *guesses, song["missing_features"])))
     console.print(table)
     if scored.has_more:
         console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
@@ -178,12 +180,13 @@ def print_songs(scored: "ScoredFile") -> None:
 def print_tally(tally: "Tally", output: str | None) -> None:
     """How many songs were scored into `output`, if that is a file, and the first that have a problem."""
     if output:
-        console.print(f"{tally.songs:,} songs scored into {escape(output)}", soft_wrap=True)
+        console.print(f"{tally.songs:,} songs scored into {output}", soft_wrap=True)
     if tally.problem_rows:
         errors.print(
             f"[yellow]{tally.problem_rows:,} of {tally.songs:,} songs have a value that cannot be used; it counts "
             "as missing, and the column problems names it.[/] The first:",
             highlight=False,
+            markup=True,
             soft_wrap=True,
         )
         print_problems(tally.problems, errors)
@@ -192,21 +195,15 @@ def print_tally(tally: "Tally", output: str | None) -> None:
 def print_export(written: "Export", what: str) -> None:
     """The table of what was written: the rows of each `what`."""
     label = " (synthetic)" if written.is_synthetic else ""
-    table = Table(what, "rows", title=escape(f"{written.dataset}{label}: {written.folder}/"), title_justify="left")
+    table = Table(what, "rows", title=f"{written.dataset}{label}: {written.folder}/", title_justify="left")
     for name, rows in written.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(table)
 
 
-def print_summary(
-    summary: "Summary", reading: FileReading | None, seconds: Mapping[str, float], *, database: Path, report: Path
-) -> None:
-    """The end of a run: what was found about the model, how the file was read, and the table of figures and paths."""
+def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:
+    """The table at the end of a run."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
-    if summary.model.finding:
-        console.print(f"[bold]{escape(summary.model.finding)}[/]", highlight=False, soft_wrap=True)
-    if reading:
-        print_reading(reading)
     table = Table(title=f"song-genres: {summary.build.dataset}{label}", show_header=False, title_justify="left")
     table.add_row("listings", f"{summary.listings:,}{label}")
     table.add_row("clean tracks", f"{summary.clean_tracks:,}{label}")
@@ -224,7 +221,7 @@ def print_summary(
         more = f"; {len(summary.left_out) - 3} more in ml.genres_left_out" if len(summary.left_out) > 3 else ""
         table.add_row(f"{len(summary.left_out)} genres not learnt", shown + more)
     for note in summary.notes:
-        table.add_row("to know", escape(note))
+        table.add_row("to know", note)
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
@@ -239,7 +236,7 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
     told = [row for row in reading.columns if row[2] or row[0].lower() != row[1]]
     table = Table("column", "is", "and was", box=None, pad_edge=False)
     for column, field, done in told:
-        table.add_row(escape(column[:60]) or "[dim]none[/]", field, escape(done) or "[dim]read as it stands[/]")
+        table.add_row(column[:60] or Text("none", "dim"), field, done or Text("read as it stands", "dim"))
     if told:
         console.print(table)
     if others := len(reading.columns) - len(told):
@@ -247,13 +244,13 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
     if reading.unknown:
         console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
     if reading.unused:
-        shown = ", ".join(escape(column[:60]) for column in reading.unused[:COLUMNS_SHOWN])
+        shown = ", ".join(column[:60] for column in reading.unused[:COLUMNS_SHOWN])
         more = f" and {len(reading.unused) - COLUMNS_SHOWN:,} more" if len(reading.unused) > COLUMNS_SHOWN else ""
         console.print(f"Columns not used: {shown}{more}.", highlight=False, soft_wrap=True)
     for note in reading.notes:
-        console.print(escape(note), highlight=False, soft_wrap=True)
+        console.print(note, highlight=False, soft_wrap=True)
     for warning in reading.warnings:
-        errors.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+        errors.print(warning, style="yellow", highlight=False, soft_wrap=True)
     if reading.problem_rows:
         console.print(f"{reading.problem_rows:,} rows cannot be used, and will be rejected. The first:")
         print_problems(reading.problems, console)
@@ -262,7 +259,7 @@ def print_reading(reading: FileReading, console: Console = console) -> None:
 def print_problems(problems: Sequence[str], console: Console = console) -> None:
     """Rows that cannot be used."""
     for problem in problems:
-        console.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {problem}", highlight=False, soft_wrap=True)
 
 
 def print_publication(publication: "Publication", path: Path) -> None:
@@ -270,14 +267,14 @@ def print_publication(publication: "Publication", path: Path) -> None:
     build = publication.build
     label = " (synthetic)" if build.is_synthetic else ""
     console.print(
-        f"{path} ({publication.size / 1e6:,.1f} MB) is the warehouse as it is now: {escape(build.dataset)}{label}.",
+        f"{path} ({publication.size / 1e6:,.1f} MB) is the warehouse as it is now: {build.dataset}{label}.",
         highlight=False,
         soft_wrap=True,
     )
     model = publication.model
-    console.print(escape(model.finding or f"Its model: {model.run_id}."), highlight=False, soft_wrap=True)
+    console.print(model.finding or f"Its model: {model.run_id}.", highlight=False, soft_wrap=True)
     if publication.before not in (None, build.dataset):
-        console.print(f"The copy before held another dataset: {escape(str(publication.before))}.", highlight=False)
+        console.print(f"The copy before held another dataset: {publication.before}.", highlight=False)
     if not publication.changes:
         console.print("There was no copy before.")
         return
@@ -310,7 +307,7 @@ def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float
         )
     for name, figures in published.items():
         cells = [f"{figures[key]:.3f}" if key in figures else "" for key in ("top_1", "top_3", "macro_f1")]
-        table.add_row(f"[dim]{name}, as the study published it[/]", *cells)
+        table.add_row(f"{name}, as the study published it", *cells, style="dim")
     console.print(table)
     for note in dict.fromkeys(note for run in runs for note in run.notes):
         console.print(f"  {note}", highlight=False)

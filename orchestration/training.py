@@ -129,7 +129,7 @@ def predict(warehouse: Warehouse, progress: Progress) -> Iterator[Result]:
         parts = parts_of(connection, run_id, tracks.frame["spotify_track_id"])
     predictions = predict_tracks(load(path), tracks.frame, parts, progress=progress)
     with warehouse.connect() as connection:
-        record_predictions(connection, predictions)
+        record_predictions(connection, tracks.dataset, predictions)
         shown, check = table_metadata(connection, "ml", "genre_predictions"), check_predictions(connection)
     counts = {f"tracks {part}": int((parts == part).sum()) for part in sorted(set(parts))}
     yield dg.MaterializeResult(asset_key=PREDICTIONS, metadata=shown | counts | {"run": run_id})

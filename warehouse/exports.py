@@ -8,6 +8,7 @@ column `id` and then sees 14 columns of float64 and 4 of text; it writes `audio_
 So every number is written with a point, whole ones too, and reads back as the same double; what is unknown is empty.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -41,8 +42,12 @@ class Export:
 
 
 def default_folder(dataset: str) -> Path:
-    """`exports/<dataset>` below the working directory: files of two datasets never share a folder."""
-    return Path("exports") / (re.sub(r"[^\w.-]+", "_", dataset).lstrip(".") or "dataset")
+    """`exports/<dataset>` below the working directory; no two datasets share it.
+
+    A name that cannot be a folder's is shortened and its signs replaced, so it gets a part of its SHA-256.
+    """
+    name = re.sub(r"[^\w.-]+", "_", dataset).lstrip(".")[:60] or "dataset"
+    return Path("exports") / (name if name == dataset else f"{name}-{hashlib.sha256(dataset.encode()).hexdigest()[:6]}")
 
 
 def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *, progress: Progress = ignore) -> Export:

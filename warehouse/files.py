@@ -8,10 +8,11 @@ file whole or not at all. Not here: what stands in the tables (raw.py, the dbt p
 import errno
 import glob
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import duckdb
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 LOCK_WAIT_SECONDS = 30.0
+LOCK_CONFLICT = re.compile(r"could not set lock[^\n]*", re.IGNORECASE)
+"""What DuckDB says where another process has the file open."""
 STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
 
 
@@ -145,7 +148,7 @@ def require_another_file(source: Path, output: Path) -> None:
 
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-UNFINISHED = ".unfinished"
+UNFINISHED, REPLACED = ".unfinished", ".replaced"
 
 
 @contextmanager
@@ -153,30 +156,33 @@ def whole_or_not_there(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it replaces `path` if all goes well and is removed if not.
 
     Its folder is made where it is missing. Enter it before the work whose result is written: a place that cannot be
-    written raises `OutputError` at once.
+    written raises `OutputError` at once. Processes that write the same file do not disturb each other: the last wins.
+    Through a symbolic link the file that it names is replaced, and the link stays.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
+    path = path.resolve() if path.is_symlink() else path
+    unfinished = _beside(path, UNFINISHED)
     with _told_as_unwritable(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise FileExistsError(errno.EEXIST, "it is a pipe or a device")
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(path)
         unfinished.touch()
     try:
         yield unfinished
         with _told_as_unwritable(path):
             unfinished.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        _remove_left_behind(path)
 
 
 @contextmanager
 def folder_whole_or_not_there(folder: Path) -> Iterator[Path]:
     """The same for a folder: an empty one to fill, which takes the place of `folder` and of all that it holds."""
-    unfinished, replaced = (folder.with_name(folder.name + suffix) for suffix in (UNFINISHED, ".replaced"))
-    left_behind = (unfinished, replaced)
+    unfinished, replaced = _beside(folder, UNFINISHED), _beside(folder, REPLACED)
     try:
-        for path in left_behind:
-            shutil.rmtree(path, ignore_errors=True)
+        _remove_left_behind(folder)
         with _told_as_unwritable(folder):
             unfinished.mkdir(parents=True)
         yield unfinished
@@ -185,8 +191,33 @@ def folder_whole_or_not_there(folder: Path) -> Iterator[Path]:
                 folder.replace(replaced)
             unfinished.replace(folder)
     finally:
-        for path in left_behind:
-            shutil.rmtree(path, ignore_errors=True)
+        _remove_left_behind(folder)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """A name beside `path` that is this process's own."""
+    return path.with_name(f"{path.name}.{os.getpid()}{suffix}")
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove what this process, and those that were killed, left beside `path`; DuckDB's `.wal` files too."""
+    for suffix in (UNFINISHED, REPLACED):
+        for found in path.parent.glob(f"{glob.escape(path.name)}.*{suffix}*"):
+            process = found.name.removeprefix(f"{path.name}.").partition(".")[0]
+            if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
+                shutil.rmtree(found, ignore_errors=True)
+                with suppress(OSError):  # a folder, which is gone, or a file of somebody else
+                    found.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -208,7 +239,16 @@ def _told_as_unwritable(path: Path) -> Iterator[None]:
 
 
 def _is_lock_conflict(error: BaseException) -> bool:
-    return isinstance(error, duckdb.IOException) and "could not set lock" in str(error).lower()
+    return isinstance(error, duckdb.IOException) and LOCK_CONFLICT.search(str(error)) is not None
+
+
+def locked(path: Path, wait: float, said: str) -> WarehouseLocked:
+    """What to tell of a database that another process still held after `wait` seconds; DuckDB `said` which."""
+    return WarehouseLocked(
+        f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
+        f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
+        f"DuckDB says: {said}"
+    )
 
 
 def connect(
@@ -249,10 +289,6 @@ def connect(
                 f"{path.absolute()} cannot be opened as a DuckDB database. Move it away, or name another file with "
                 f"WAREHOUSE_PATH or PUBLISHED_PATH. DuckDB says: {error}"
             ) from error
-        raise WarehouseLocked(
-            f"{path.absolute()} is in use by another process, and still was after {wait:.0f} s. Wait for the other run "
-            f"to end, or close the program that has it open (readers should open {published_path().absolute()}). "
-            f"DuckDB says: {error}"
-        ) from error
+        raise locked(path, wait, str(error)) from error
     connection.execute("set timezone = 'UTC'")
     return connection

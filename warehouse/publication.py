@@ -31,19 +31,42 @@ REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres
 TRAIN = "Train one with `song-genres run`."
 
 MART_KEYS: dict[str, tuple[str, ...]] = {
+    "albums": ("album_id",),
+    "artists": ("artist_key",),
     "clean_tracks": ("spotify_track_id",),
     "cleaning_audit": ("step",),
     "crawl_cost": ("source", "endpoint", "status"),
     "feature_correlation": ("feature", "other_feature"),
     "feature_distribution": ("genre", "feature", "bin"),
     "feature_outliers": ("genre", "feature"),
+    "genre_overlap": ("genre", "other_genre"),
     "genre_summary": ("genre", "feature"),
     "rejected_listings": ("listing_id",),
     "track_artists": ("spotify_track_id", "position"),
+    "track_details": ("spotify_track_id",),
     "track_genres": ("spotify_track_id", "genre"),
     "track_outliers": ("spotify_track_id",),
 }
 """The columns that name a row of each mart: a row of the same key in both copies is the same row, changed or not."""
+
+
+LAST_BUILD = """
+    select
+        max(command) filter (kind = 'model') as command,
+        max(began_at) filter (kind = 'model') as began_at,
+        coalesce(bool_and(status = 'success') filter (kind = 'model'), false) as is_complete,
+        coalesce(bool_and(status in ('pass', 'warn')) filter (kind <> 'model'), false) as is_tested,
+        case
+            when bool_and(status = 'not run') then 'it did not end'
+            else array_to_string(list_sort(list(name || ' (' || status || ')') filter (is_wrong))[:5], ', ')
+                || case when count(*) filter (is_wrong) > 5 then ', …' else '' end
+        end as problems
+    from (
+        select *, status not in ('success', 'pass', 'warn', 'not run', 'skipped') as is_wrong
+        from intermediate.build_results
+    )
+"""
+"""What the rows that dbt's hooks wrote (macros/record_build.sql) say of its last command. One row."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +132,7 @@ def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
         return None
     digest = tracks_digest(connection)
     try:
-        (began_at,) = connection.execute("select began_at from intermediate.last_build").fetchone() or (None,)
+        (began_at,) = connection.execute(f"select began_at from ({LAST_BUILD})").fetchone() or (None,)
     except duckdb.CatalogException:
         began_at = None
     return Build(str(found[0]), bool(found[1]), digest, began_at)
@@ -186,12 +209,12 @@ def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
     """
     try:
         last = connection.execute(
-            "select command, began_at, is_complete, is_tested, problems from intermediate.last_build"
+            f"select command, began_at, is_complete, is_tested, problems from ({LAST_BUILD})"
         ).fetchone()
         held = connection.execute("select any_value(dataset) from marts.cleaning_audit").fetchone()
     except duckdb.CatalogException:
         last = held = None
-    if not last or not held:
+    if not last or not last[0] or not held:
         raise WarehouseError("dbt has built no marts here yet. Run `dbt build` first, or `make run` for everything.")
     command, began_at, is_complete, is_tested, problems = last
     said = f": {problems}" if problems else ""
@@ -231,15 +254,19 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
     warehouse, published = warehouse or warehouse_path(), published or published_path()
     if not warehouse.exists():
         raise WarehouseMissing(f"There is no database at {warehouse.absolute()} to publish. Make one with `make run`.")
+    if published.exists() and published.samefile(warehouse):
+        raise WarehouseError(
+            f"{published.absolute()} is the warehouse itself, which a copy would replace. It is as it was. Name "
+            "another file with PUBLISHED_PATH."
+        )
     with whole_or_not_there(published) as unfinished, connect(warehouse, read_only=True) as connection:
         require_tested_build(connection)
         build = built(connection)
         assert build is not None, "a tested build has marts"
         model = shown_model(connection, build)
-        for left_behind in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
-            left_behind.unlink(missing_ok=True)  # by a process that was killed
+        unfinished.unlink()
         connection.execute(
-            f"attach {quoted(unfinished)} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
+            f"attach {quoted(unfinished.absolute())} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
         )
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
         connection.execute(f'copy from database "{name}" to copy')
@@ -265,7 +292,7 @@ def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[st
     if not published.exists():
         return None, []
     try:
-        connection.execute(f"attach {quoted(published)} as before (read_only)")
+        connection.execute(f"attach {quoted(published.absolute())} as before (read_only)")
     except duckdb.Error:  # it is to be replaced, whatever it is
         return None, []
     try:

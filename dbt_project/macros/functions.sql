@@ -12,22 +12,26 @@
 {% macro duckdb__sorted_list(column) -%}string_agg({{ column }}, ', ' order by {{ column }}){%- endmacro %}
 
 
+{#- The texts of a list column, sorted and joined by commas; NULL where it is empty. -#}
+{% macro joined_list(column) %}{{ return(adapter.dispatch('joined_list')(column)) }}{% endmacro %}
+
+{% macro duckdb__joined_list(column) -%}nullif(array_to_string(list_sort({{ column }}), ', '), ''){%- endmacro %}
+
+
 {#- A 64-bit number that is the same in rows that are equal in `columns`, where NULL equals NULL. -#}
 {% macro row_hash(columns) %}{{ return(adapter.dispatch('row_hash')(columns)) }}{% endmacro %}
 
 {% macro duckdb__row_hash(columns) -%}hash({{ columns | join(', ') }}){%- endmacro %}
 
 
-{#- In a select list: every column but these. -#}
-{% macro all_but(columns) %}{{ return(adapter.dispatch('all_but')(columns)) }}{% endmacro %}
-
-{% macro duckdb__all_but(columns) -%}* exclude ({{ columns | join(', ') }}){%- endmacro %}
-
-
 {#- Text without the spaces (of any alphabet) around it. -#}
 {% macro trimmed(text) %}{{ return(adapter.dispatch('trimmed')(text)) }}{% endmacro %}
 
 {% macro duckdb__trimmed(text) -%}trim({{ text }}){%- endmacro %}
+
+
+{#- Text that has a character other than a space; else NULL. -#}
+{% macro unless_blank(text) -%}case when {{ trimmed(text) }} <> '' then {{ text }} end{%- endmacro %}
 
 
 {#- In a select list: one row per element of the list `column`, with its position, which begins at 1. -#}

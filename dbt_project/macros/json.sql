@@ -1,21 +1,20 @@
 {#-
     A JSON object as a struct of text. NULL where the text is not JSON, or where a key that we read occurs twice, since
     nobody can say which of the two is meant. Where text is wanted and the value is an object or a list, its JSON text is
-    given; where a list is wanted and the value is none, NULL.
+    given; where an object or a list is wanted and the value is none, NULL.
 
-    `fields`: the keys to read as text. `lists`: the keys to read as lists of objects, each with the fields to read.
+    `fields`: the keys to read as text. `objects`: the keys to read as objects, each with the fields to read. `lists`: the
+    keys to read as lists of objects, each with the fields to read, or as lists of text where it names none.
 -#}
-{% macro parse_json_object(payload, fields, lists={}) %}
-    {{ return(adapter.dispatch('parse_json_object')(payload, fields, lists)) }}
+{% macro parse_json_object(payload, fields, objects={}, lists={}) %}
+    {{ return(adapter.dispatch('parse_json_object')(payload, fields, objects, lists)) }}
 {% endmacro %}
 
-{% macro duckdb__parse_json_object(payload, fields, lists) -%}
-    {%- set shape = {} -%}
-    {%- for field in fields -%}{%- do shape.update({field: 'VARCHAR'}) -%}{%- endfor -%}
+{% macro duckdb__parse_json_object(payload, fields, objects, lists) -%}
+    {%- set shape = dict.fromkeys(fields, 'VARCHAR') -%}
+    {%- for field, inner in objects.items() -%}{%- do shape.update({field: dict.fromkeys(inner, 'VARCHAR')}) -%}{%- endfor -%}
     {%- for field, inner in lists.items() -%}
-        {%- set item = {} -%}
-        {%- for name in inner -%}{%- do item.update({name: 'VARCHAR'}) -%}{%- endfor -%}
-        {%- do shape.update({field: [item]}) -%}
+        {%- do shape.update({field: [dict.fromkeys(inner, 'VARCHAR') if inner else 'VARCHAR']}) -%}
     {%- endfor -%}
     {%- set twice = [] -%}
     {%- for field in shape -%}{%- do twice.append('"' ~ field ~ '",(.*,)?"' ~ field ~ '"') -%}{%- endfor -%}
@@ -37,6 +36,12 @@
     {%- else -%}
         try_cast(case when {{ number }} = floor({{ number }}) then {{ number }} end as {{ type }})
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Text as a whole number from `minimum` to `maximum`; else NULL. For what describes and decides nothing. -#}
+{% macro whole_number(text, minimum, maximum=2147483647) -%}
+    case when {{ to_number(text, 'integer') }} between {{ minimum }} and {{ maximum }} then {{ to_number(text, 'integer') }} end
 {%- endmacro %}
 
 

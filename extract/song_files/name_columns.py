@@ -1,4 +1,4 @@
-"""How ids, titles, artists and genres are read: what is missing, what is an address, and what is a list.
+"""How ids, titles, artists, genres and albums are read: what is missing, what is an address, and what is a list.
 
 Belongs here: what is counted of such columns, what is decided, and the ids of files that have none. Not here: the SQL
 of a conversion (texts.py), and which spellings are one genre (genres.py).
@@ -13,9 +13,11 @@ from extract.song_files.rows import TABLE, count
 from warehouse.files import quoted
 from warehouse.values import is_missing
 
-NAMES = ("spotify_track_id", "song_name", "artist_name", "genre")
-NEVER_A_NAME = ("spotify_track_id", "genre")
-"""What is none of these is missing: no genre is called NA, while a song or an artist may be."""
+NAMES = ("spotify_track_id", "song_name", "artist_name", "genre", "album_id", "album_name", "isrc")
+NEVER_A_NAME = ("spotify_track_id", "genre", "album_id", "isrc")
+"""What is none of these is missing: no genre is called NA, while a song, an artist or an album may be."""
+IDS = {"spotify_track_id": "track", "album_id": "album"}
+"""The fields that hold ids, which may stand in URIs or addresses, and of what."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Cells:
 
 
 def read_names(decisions: Decisions) -> None:
-    """Decide how ids, titles, artists and genres are read."""
+    """Decide how ids, titles, artists, genres and albums are read."""
     _leave_out_numbers_of_rows(decisions)
     for name, cells in _count(decisions).items():
         there = cells.texts - cells.missing
@@ -42,7 +44,7 @@ def read_names(decisions: Decisions) -> None:
         if cells.missing:
             reading = replace(reading, sql=f"case when not {_is_missing(decisions, name)} then {reading.text} end")
         if cells.addresses:
-            reading = reading.doing(texts.track_id(reading.text), "ids taken from URIs or addresses")
+            reading = reading.doing(texts.bare_id(IDS[name], reading.text), "ids taken from URIs or addresses")
         if name in SEVERAL:
             reading = _as_list(decisions, name, reading, cells)
         decisions.readings[name] = reading
@@ -86,7 +88,7 @@ def _count(decisions: Decisions) -> dict[str, Cells]:
             f"count({column}), count(*) filter ({column} is not null and {_is_missing(decisions, name)}), "
             f"count(*) filter (starts_with({column}, '[')), "
             f"count(*) filter ({f'contains({column}, {quoted(separator)})' if separator else 'false'}), "
-            f"count(*) filter ({is_address if name == 'spotify_track_id' else 'false'})"
+            f"count(*) filter ({is_address if name in IDS else 'false'})"
         )
     (row,) = decisions.connection.execute(f"select {', '.join(counted)} from {TABLE}").fetchall()
     return {name: Cells(*row[5 * place : 5 * place + 5]) for place, name in enumerate(names)}

@@ -15,7 +15,6 @@ from warehouse.values import number
 
 THOUSANDS = quoted(r"-?\d{1,3}(,\d{3})+(\.0*)?")
 CLOCK = quoted(r"(\d+:)?\d{1,3}:\d{2}(\.\d+)?")
-TRACK = quoted(r"(?:spotify:track:|/tracks?/)([0-9A-Za-z]+)")
 IN_QUOTES = quoted(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*["]""")
 """Patterns, as SQL."""
 
@@ -96,9 +95,9 @@ def is_date(word: str) -> bool:
     return "/" not in word and _beats(" ".join(word.casefold().split())) is not None
 
 
-def track_id(text: str) -> str:
-    """The id in `spotify:track:ID` and in an address of the track."""
-    found = f"regexp_extract({text}, {TRACK}, 1)"
+def bare_id(kind: str, text: str) -> str:
+    """The id in `spotify:<kind>:ID` and in an address of it, where `kind` is track or album."""
+    found = f"regexp_extract({text}, {quoted(f'(?:spotify:{kind}:|/{kind}s?/)([0-9A-Za-z]+)')}, 1)"
     return f"coalesce(nullif({found}, ''), {text})"
 
 

@@ -98,7 +98,8 @@ CHARTS = (
                     where (is_baseline or model = 'study_forest') and run_id <> $run_id
                         and (dataset, tracks_digest, held_out_digest, folds)
                         = (select (dataset, tracks_digest, held_out_digest, folds) from shown)
-                    qualify row_number() over (partition by model order by created_at desc) = 1
+                        and (features = 'audio' or protocol like 'study%')  -- the study's own have its features
+                    qualify row_number() over (partition by model order by n_train, created_at desc) = 1
                 )
             ),
             measured as (

@@ -7,11 +7,10 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.builds import what_failed
+from orchestration.builds import RESULTS, build_error
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse, dbt_project, dbt_target, prepare_manifest
-from warehouse.files import WarehouseError
 from warehouse.progress import Progress
 
 prepare_manifest()
@@ -48,6 +47,7 @@ def dbt_models(
     """Build and test every layer. A test that fails stops what lies below it, publication among it."""
     progress("dbt build", 0, None)
     # Unit tests try the code on rows of their own, whatever was landed: for `dbt build` by hand and `make test`.
+    (dbt_target() / RESULTS).unlink(missing_ok=True)  # of an earlier build, whose failures are none of this one's
     build = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=dbt_target())
     events, failure = [], None
     try:
@@ -70,4 +70,4 @@ def dbt_models(
                 yield event
     if failure:
         with told_in_a_sentence():
-            raise WarehouseError(what_failed(build.target_path) or str(failure.description)) from failure
+            raise build_error(build.target_path, str(failure.description), warehouse.file) from failure

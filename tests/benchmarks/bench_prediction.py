@@ -110,9 +110,10 @@ def into_table(model_path: Path, source: Path, database: Path) -> tuple[int, flo
     started = time.perf_counter()
     with duckdb.connect(str(database)) as connection:
         create_ml_tables(connection)
-        held_out = np.zeros(len(frame), dtype=bool)
-        tables = predict_tracks(load(model_path), frame, held_out, progress=lambda *_: None)
-        rows = record_predictions(connection, tables)
+        parts = np.full(len(frame), "train", dtype=object)
+        model = load(model_path)
+        tables = predict_tracks(model, frame, parts, progress=lambda *_: None)
+        rows = record_predictions(connection, model.dataset, tables)
     return rows, time.perf_counter() - started, peak_mb()
 
 

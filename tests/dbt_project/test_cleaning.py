@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Dbt
 from warehouse import files, raw
+from warehouse.publication import MART_KEYS
 from warehouse.raw import Dataset, land, rows
 
 FEATURES: dict[str, Any] = {
@@ -24,6 +25,12 @@ def track(track_id: str, name: str | None, *artists: tuple[str, str], **other: A
     return json.dumps({"id": track_id, "name": name, "artists": credited, "popularity": 30} | other)
 
 
+ALBUM = {
+    "album": {"id": "al", "name": "Al", "album_type": "album", "total_tracks": 9, "release_date": "1994-05"},
+    "explicit": True, "disc_number": 1, "track_number": 7, "external_ids": {"isrc": "XXS1"},
+}  # fmt: skip
+
+
 def features(**other: Any) -> str:
     return json.dumps(FEATURES | other)
 
@@ -36,7 +43,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Path:
     ska, dub = {"genre": "Ska", "artist_name": "The Asked"}, {"genre": "Dub", "artist_name": "Other"}
     with files.connect(path) as connection:
         first_listing: list[dict[str, Any]] = [
-            ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 1 clean
+            ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"), **ALBUM)},  # 1 clean
             ska | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 2 exact repeat of 1
             dub | {"track_id": "a", "payload": track("a", "A", ("x", "X"), ("y", "Y"))},  # 3 repeat in another genre
             ska | {"track_id": "b", "payload": track("b", "A", popularity=None)},  # 4 clean: the same name, another id
@@ -60,6 +67,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Path:
             "tracks": rows("tracks", [row | {"listing_id": n} for n, row in enumerate(first_listing, 1)]),
             "audio_features": rows("audio_features", first_features),
             "popularity": rows("popularity", first_popularity),
+            "artists": rows("artists", [
+                {"genre": "Ska", "artist_id": "x", "payload": '{"id": "x", "name": "X", "followers": {"total": 5}}'}
+            ]),
         })  # fmt: skip
         second_listing: list[dict[str, Any]] = [
             dub | {"track_id": "a", "payload": track("a", "A (Remastered)", ("x", "X"))},  # 10 renamed
@@ -150,6 +160,32 @@ def test_artists_and_genres_of_a_track(marts: duckdb.DuckDBPyConnection) -> None
     assert genres == [("a", "Dub", 2, False), ("a", "Ska", 2, True), ("b", "Ska", 1, True), ("h", "Dub", 1, True)]
 
 
+def test_what_else_the_documents_say(marts: duckdb.DuckDBPyConnection) -> None:
+    """An album, a date or an artist's followers that lie landed and out of reach."""
+    assert marts.execute(
+        "select spotify_track_id, isrc, is_explicit, album_id, disc_number, track_number, release_date::varchar, "
+        "release_date_precision, release_year from marts.track_details order by all"
+    ).fetchall() == [
+        ("a", "XXS1", True, "al", 1, 7, "1994-05-01", "month", 1994),
+        ("b", *[None] * 8),
+        ("h", *[None] * 8),
+    ]
+    assert marts.execute(
+        "select album_id, album_name, album_type, total_tracks, tracks from marts.albums"
+    ).fetchall() == [("al", "Al", "album", 9, 1)]
+    assert marts.execute(
+        "select artist_key, artist_name, followers, tracks, genres from marts.artists order by all"
+    ).fetchall() == [
+        ("The Asked", "The Asked", None, 1, 1),
+        ("x", "X", 5, 1, 1),
+        ("y", "Y", None, 1, 1),
+        ("z", "Ż", None, 1, 1),
+    ]
+    assert marts.execute("select * exclude (dataset, is_synthetic) from marts.genre_overlap").fetchall() == [
+        ("Dub", "Ska", 1, 2, 2, 1 / 3)
+    ]
+
+
 def test_contract_of_clean_tracks(marts: duckdb.DuckDBPyConnection) -> None:
     """The exports and the models read these columns in this order and of these types."""
     found = marts.execute("select column_name, column_type from (describe marts.clean_tracks)").fetchall()
@@ -167,7 +203,7 @@ def test_contract_of_clean_tracks(marts: duckdb.DuckDBPyConnection) -> None:
 def test_every_mart_describes_itself(marts: duckdb.DuckDBPyConnection) -> None:
     """Someone who opens the file alone finds out what a table and a column hold."""
     tables = marts.execute("select table_name, comment from duckdb_tables() where schema_name = 'marts'").fetchall()
-    assert len(tables) == 11
+    assert {name for name, _ in tables} == set(MART_KEYS)
     assert [name for name, comment in tables if not comment or "One row per" not in comment] == []
     columns = marts.execute(
         "select table_name, column_name from duckdb_columns() "

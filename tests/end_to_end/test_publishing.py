@@ -96,7 +96,7 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
         shutil.copytree(ROOT / package, project / package)
     for name in ("dbt_project.yml", "profiles.yml", "dagster.yaml"):
         shutil.copyfile(ROOT / name, project / name)
-    rule = project / "dbt_project/models/intermediate/int_listings_marked_invalid_tempo_or_time_signature.sql"
+    rule = project / "dbt_project/models/intermediate/int_rejected_invalid_tempo_or_time_signature.sql"
     broken = rule.read_text().replace("tempo < 10", "tempo < -10")
     assert broken != rule.read_text()
     rule.write_text(broken)
@@ -207,9 +207,9 @@ def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
             create schema intermediate;
             create schema marts;
             create table marts.cleaning_audit as select 'songs' as dataset;
-            create table intermediate.last_build as
-            select 'build' as command, timestamp '2026-01-01 12:01:00' as began_at, true as is_complete,
-                true as is_tested, '' as problems
+            create table intermediate.build_results as
+            select name, kind, status, 'build' as command, timestamp '2026-01-01 12:01:00' as began_at
+            from (values ('clean_tracks', 'model', 'success'), ('unique_x', 'test', 'pass')) as done(name, kind, status)
             """
         )
         yield connection
@@ -218,13 +218,28 @@ def warehouse_of_one_document() -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("drop table intermediate.last_build", "has built no marts here"),
-        ("update intermediate.last_build set is_complete = false, problems = 'it did not end'", "it did not end"),
-        ("update intermediate.last_build set is_tested = false, problems = 'unique_x (fail)'", r"unique_x \(fail\)"),
+        ("drop table intermediate.build_results", "has built no marts here"),
+        ("delete from intermediate.build_results where kind = 'model'", "has built no marts here"),
+        ("update intermediate.build_results set status = 'not run'", "it did not end"),
+        (
+            "update intermediate.build_results set status = 'error' where kind = 'model'",
+            r"every model: clean_tracks \(error\)",
+        ),
+        ("update intermediate.build_results set status = 'fail' where kind = 'test'", r"unique_x \(fail\)"),
+        ("update intermediate.build_results set status = 'skipped' where kind = 'test'", "Not every test has passed"),
         ("update marts.cleaning_audit set dataset = 'other'", "hold the dataset other, but songs is the active one"),
         ("update raw.tracks set extracted_at = '2026-01-01 12:02:00'", "landed at 2026-01-01 12:02:00"),
     ],
-    ids=["never built", "killed", "test failed", "other dataset", "newer documents"],
+    ids=[
+        "never built",
+        "tested alone",
+        "killed",
+        "model failed",
+        "test failed",
+        "test skipped",
+        "other dataset",
+        "newer documents",
+    ],
 )
 def test_what_is_not_published(warehouse_of_one_document: duckdb.DuckDBPyConnection, change: str, words: str) -> None:
     """Guards against a copy of marts that are half built, failed a test, or are older than the documents."""

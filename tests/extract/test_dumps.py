@@ -142,6 +142,42 @@ def test_kaggle_layout(tmp_path: Path, warehouse_file: Path, query: Query) -> No
     assert query("select artist_name, genre from raw.tracks") == [("Ann;Bob", "latin")]
 
 
+def test_what_a_file_says_of_the_album_is_where_spotify_has_it(
+    tmp_path: Path, warehouse_file: Path, query: Query
+) -> None:
+    """Guards against details that a file holds and no mart shows, and against an album that is called after a mark."""
+    path = tmp_path / "exportify.csv"
+    path.write_text(
+        "Track URI,Track Name,Artist URI(s),Artist Name(s),Album URI,Album Name,Album Release Date,Disc Number,"
+        "Track Number,Track Duration (ms),Explicit,Popularity,ISRC,Danceability,Energy,Tempo,Genres\n"
+        "spotify:track:t1,Song,x,Ann,spotify:album:a1,Album,1994-05,1,7,1000,false,3,XXS1,0.5,0.5,100,ska\n"
+        "spotify:track:t2,Other,x,Ann,,#N/A,,,,1000,true,3,,0.5,0.5,100,ska\n"
+    )
+    import_dump(path, warehouse_file)
+    first, second = (json.loads(payload) for *_, payload in query(TRACKS))
+    names = ("album", "disc_number", "track_number", "explicit", "external_ids")
+    assert {name: first[name] for name in names} == {
+        "album": {"id": "a1", "name": "Album", "release_date": "1994-05"},
+        "disc_number": 1,
+        "track_number": 7,
+        "explicit": False,
+        "external_ids": {"isrc": "XXS1"},
+    }
+    assert second["album"] == {"id": None, "name": None, "release_date": None}
+    assert (second["disc_number"], second["external_ids"]) == (None, {"isrc": None})
+
+
+def test_spotifys_own_documents_keep_their_album(tmp_path: Path, warehouse_file: Path, query: Query) -> None:
+    """Guards against an album whose title is a JSON object."""
+    album = {"id": "a1", "name": "Album", "release_date": "1994", "release_date_precision": "year"}
+    own = {"id": "t1", "name": "Song", "artists": [{"name": "Ann"}], "album": album, "external_ids": {"isrc": "XXS1"}}
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps([own | {"genre": "ska", "danceability": 0.5, "energy": 0.5, "tempo": 100}]))
+    import_dump(path, warehouse_file)
+    (track,) = (json.loads(payload) for *_, payload in query(TRACKS))
+    assert (track["album"], track["external_ids"]) == (album, {"isrc": "XXS1"})
+
+
 def test_a_mapping_overrides_a_recognised_layout(tmp_path: Path, warehouse_file: Path, query: Query) -> None:
     """Guards against a --map that is read but not used."""
     path = tmp_path / "tt.csv"

@@ -1,6 +1,7 @@
 """The report: made from what is there, saying what is missing and how to get it. In a browser: tests/end_to_end/."""
 
 import csv
+import html
 import re
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from ml.charts import CHARTS
 from ml.charts.style import THEMES
-from ml.dataset import ModelError, Tracks, split_by_artist
+from ml.dataset import ModelError, Tracks, load_tracks, split_by_artist
 from ml.records import record
 from ml.report import build_report
+from ml.summary import summarise
 from ml.training import fit
 from ml.verdict import Verdict, record_verdict
 from tests.ml.report_database import make_marts, some_tracks
@@ -121,6 +123,35 @@ def test_what_the_study_published_stands_beside_a_run_of_its_genres(
     assert published == {"top_3": 0.3047}
 
 
+def test_the_studys_forest_is_that_of_its_features(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Guards against a forest that also read the titles under the name of the study's, since it was trained last."""
+    runs = {"knn": ("audio", True, 9), "forest-audio": ("audio", False, 1), "forest-title": ("audio+title", False, 2)}
+    for run_id, (features, is_published, day) in runs.items():
+        trained.execute(
+            "insert into ml.model_runs by name select * replace (? as run_id, ? as model, ? as features, "
+            "? as is_published, ?::timestamp as created_at) from ml.model_runs where run_id not in "
+            "('knn', 'forest-audio', 'forest-title') and model = 'study_forest' and protocol = 'artist_grouped'",
+            [run_id, run_id.split("-")[0].replace("forest", "study_forest"), features, is_published, f"2999-01-0{day}"],
+        )
+    trained.execute("update ml.model_runs set is_published = (run_id = 'knn')")
+    build_report(trained, tmp_path)
+    shown = {row["contender"]: row["run_id"] for row in table(tmp_path, "scores")}
+    assert shown["the study's forest"] == "forest-audio"
+    trained.execute("update ml.model_runs set top_1 = 0.125 where run_id = 'forest-title'")
+    assert 0.125 not in [row.top_1 for row in summarise(trained).figures]
+
+
+def test_a_run_that_other_rules_find_wanting_is_shown_no_more(
+    trained: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against "no figure of it is shown" above its figures, after an update that judges more strictly."""
+    (run_id,) = trained.execute("select run_id from ml.model_runs where is_published").fetchone()
+    record_verdict(trained, load_tracks(trained), Verdict(run_id, too_little="Too few. No figure of it is shown."))
+    page = build_report(trained, tmp_path).path.read_text()
+    assert "Too few. No figure of it is shown." in page
+    assert "95% interval" not in page
+
+
 def test_a_run_of_other_tracks_is_not_shown(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """Guards against the figures of one dataset, or of an earlier build of it, beside the marts of another."""
     (run_id,) = trained.execute("select run_id from ml.model_runs where is_published").fetchone()
@@ -137,7 +168,7 @@ def test_a_run_of_other_tracks_is_not_shown(trained: duckdb.DuckDBPyConnection, 
     assert "Synthetic data." not in page
 
 
-def test_without_a_model_every_chart_of_it_says_how_to_get_it(
+def test_without_a_model_every_chart_of_it_says_where_the_reason_stands(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     """Guards against no page at all where only a part is missing."""
@@ -146,7 +177,8 @@ def test_without_a_model_every_chart_of_it_says_how_to_get_it(
     page = result.path.read_text()
     assert "There is no model of made_up yet" in page
     assert page.count("<strong>Not shown:</strong>") == len(CHARTS) - len(result.charts) + 1
-    assert all("make run" in sentence for sentence in result.missing)
+    assert "Train one with `song-genres run`" in html.unescape(page)
+    assert all("the first sentence of the page says why" in sentence for sentence in result.missing)
 
 
 @pytest.mark.parametrize(

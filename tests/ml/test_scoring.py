@@ -117,7 +117,7 @@ def test_every_track_has_ranks_in_falling_probability(
     parts = np.where(np.arange(len(tracks.frame)) % 3 == 0, "held_out", "train")
     for batch in (7, 1000):
         predictions = predict_tracks(model, tracks.frame, parts, progress=lambda *_: None, batch=batch)
-        assert record_predictions(connection, predictions) == len(tracks.frame) * 3
+        assert record_predictions(connection, tracks.dataset, predictions) == len(tracks.frame) * 3
     rows = connection.execute("select * from ml.genre_predictions").df()
     assert len(rows) == len(tracks.frame) * 3
     assert set(rows["run_id"]) == {model.run_id}
@@ -146,9 +146,9 @@ def test_predictions_that_fail_leave_the_old_ones(
         yield next(predictions())
         raise MemoryError
 
-    record_predictions(connection, predictions())
+    record_predictions(connection, tracks.dataset, predictions())
     with pytest.raises(MemoryError):
-        record_predictions(connection, broken())
+        record_predictions(connection, tracks.dataset, broken())
     assert connection.execute("select count(*) from ml.genre_predictions").fetchone() == (len(tracks.frame) * 3,)
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from orchestration import definitions
+from orchestration.builds import build_error
 from orchestration.cli import app
+from warehouse import files
+from warehouse.features import AUDIO_FEATURES
 
 runner = CliRunner()
 
@@ -25,6 +29,67 @@ def test_using_an_unknown_dataset_names_those_that_there_are(study_csv: Callable
     assert result.exit_code == 1
     assert "There is no dataset 'nowhere'" in result.stderr
     assert "mine" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[red]songs", ":smile: [b]songs[/b]"])
+def test_the_name_of_a_dataset_is_printed_as_it_stands(study_csv: Callable[..., Path], name: str) -> None:
+    """Guards against a name that Rich takes for its markup: dropped without a word, or a traceback."""
+    path = str(study_csv({}, name="mine.csv"))
+    for command in (["import", path, "--name", name], ["use", name], ["datasets"]):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert name in result.output
+
+
+def test_a_dry_run_says_what_the_import_would(study_csv: Callable[..., Path]) -> None:
+    """Guards against "would land" where the import refuses, against asking for what is remembered, and a change."""
+    first, other = str(study_csv({}, name="first.csv")), str(study_csv({}, {}, name="other.csv"))
+    assert runner.invoke(app, ["import", first, "--dry-run"]).exit_code == 0
+    assert not Path("data").exists()
+    assert runner.invoke(app, ["import", first, "--merge-genres"]).exit_code == 0
+    before = Path("data/warehouse.duckdb").read_bytes()
+    for arguments in ([other, "--name", "first"], [other, "--name", "sandbox"], [other, "--name", "local-sandbox"]):
+        dry, wet = (runner.invoke(app, ["import", *arguments, *extra]) for extra in (["--dry-run"], []))
+        assert dry.exit_code == wet.exit_code == 1
+        assert dry.stderr == wet.stderr
+        assert "--merge-genres" not in wet.stderr  # it was said of the other file
+    result = runner.invoke(app, ["import", first, "--dry-run"])
+    assert "was landed already; nothing changed" in result.output
+    assert Path("data/warehouse.duckdb").read_bytes() == before
+
+
+def test_a_run_whose_dataset_another_process_replaced_does_not_end_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against exit code 0 and the figures of another dataset under the file that was asked for."""
+    Path("data").mkdir()
+    with files.connect(files.published_path()) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.cleaning_audit as "
+            "select 'theirs' as dataset, false as is_synthetic, 0 as step, 1 as rows_after"
+        )
+        features = ", ".join(f"0.5 as {name}" for name in AUDIO_FEATURES)
+        connection.execute(
+            f"create table marts.clean_tracks as select 'a' as spotify_track_id, 'Jazz' as genre, 'Song' as song_name, "
+            f"{features}, 1 as listing_id, 'theirs' as dataset, false as is_synthetic"
+        )
+        connection.execute(
+            "create table marts.track_artists as "
+            "select 'a' as spotify_track_id, 1 as position, null::varchar as artist_id, 'Ann' as artist_name"
+        )
+    monkeypatch.setattr(definitions, "run_everything", lambda *_: definitions.Everything("mine", {}, None))
+    result = runner.invoke(app, ["run"])
+    assert result.exit_code == 1
+    assert "While mine was made, another process made theirs the active dataset" in result.stderr
+    assert "clean tracks" not in result.output
+
+
+def test_a_warehouse_that_dbt_found_in_use_is_told_as_such(tmp_path: Path) -> None:
+    """Guards against twelve lines of Dagster's and dbt's, and against failures of an earlier build."""
+    said = 'failed with exit code `2`.\n\nRuntime Error\n  IO Error: Could not set lock on file "w": (PID 7)\nmore'
+    (tmp_path / "run_results.json").write_text('{"results": [{"status": "fail", "unique_id": "test.s.old"}]}')
+    told = str(build_error(tmp_path, said, Path("w")))
+    assert told.startswith(f"{Path('w').absolute()} is in use by another process")
+    assert told.endswith('Could not set lock on file "w": (PID 7)')
 
 
 def test_reading_without_a_database_says_how_to_make_one() -> None:
@@ -59,3 +124,13 @@ def test_import_makes_the_dataset_active(songs_csv: Path) -> None:
     listed = runner.invoke(app, ["datasets"])
     assert "mine" in listed.output
     assert "active" in listed.output
+
+
+def test_a_run_with_an_unknown_model_lands_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a crawl and a build that end with a mistyped name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WAREHOUSE_PATH", str(tmp_path / "w.duckdb"))
+    result = runner.invoke(app, ["run", "--input", "sandbox", "--model", "nosuch"])
+    assert result.exit_code == 1
+    assert "There is no model 'nosuch'" in result.output + result.stderr
+    assert not (tmp_path / "w.duckdb").exists()

@@ -182,11 +182,23 @@ def test_a_place_that_cannot_be_written_is_told(written: Callable[[str, str], Pa
     """Guards against a traceback for a folder in the file's place, or a file in the folder's."""
     path = written("mine", "csv")
     Path("folder.csv").mkdir()
-    for out in ("folder.csv", f"{path}/out.csv"):
+    os.mkfifo("pipe.csv")
+    for out in ("folder.csv", f"{path}/out.csv", "pipe.csv"):
         result = runner.invoke(app, ["clean", str(path), out])
         assert result.exit_code == 1
         assert f"{Path(out).absolute()} cannot be written" in " ".join(result.stderr.split("\n"))
     assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_an_output_through_a_link_is_written_where_the_link_leads(written: Callable[[str, str], Path]) -> None:
+    """Guards against a link that becomes a file of its own, while what it named stays as it was."""
+    Path("elsewhere").mkdir()
+    Path("elsewhere/old.csv").write_text("old")
+    Path("out.csv").symlink_to("elsewhere/old.csv")
+    invoke("clean", written("mine", "csv"), "out.csv")
+    assert Path("out.csv").is_symlink()
+    assert Path("elsewhere/old.csv").read_text().startswith("danceability,")
+    assert [path.name for path in Path("elsewhere").iterdir()] == ["old.csv"]
 
 
 def test_published_copy_exports_and_raw_documents_under_odd_names(
@@ -221,7 +233,7 @@ def test_a_warehouse_that_dbt_cannot_use_is_refused(path: str, monkeypatch: pyte
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 @pytest.mark.parametrize("name", [*ODD, "$(shell touch ran)", "`touch ran`", "'; touch ran; '", "a\\b", "#x", "$$x"])
 @pytest.mark.parametrize("given", ["argument", "environment"])
-def test_make_hands_input_on_as_it_was_typed(folder: Path, name: str, given: str) -> None:
+def test_make_hands_on_what_was_typed(folder: Path, name: str, given: str) -> None:
     """Guards against a file's name that ends in the shell, and runs there."""
     shutil.copyfile(Path(__file__).parents[2] / "Makefile", "Makefile")
     Path(".venv/bin").mkdir(parents=True)
@@ -230,13 +242,14 @@ def test_make_hands_input_on_as_it_was_typed(folder: Path, name: str, given: str
     command.chmod(0o755)
     for file in ("requirements.lock", "pyproject.toml", ".venv/bin/python", ".venv/bin/.installed"):
         Path(file).touch()
-    value = f"{name}.csv"
+    values = {"INPUT": f"{name}.csv", "MAP": f"genre={name}", "UNIT": f"artist_name={name}"}
     # Under `make test` a make would take itself for its part, and say which folder it enters.
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     made = subprocess.run(
-        ["make", "run", *([f"INPUT={value}"] if given == "argument" else [])],
-        env=inherited | ({"INPUT": value} if given == "environment" else {}),
+        ["make", "run", *(f"{key}={value}" for key, value in values.items() if given == "argument")],
+        env=inherited | (values if given == "environment" else {}),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert json.loads(made.stdout) == ["run", f"--input={value}"]
+    options = zip(("--input", "--map", "--unit"), values.values(), strict=True)
+    assert json.loads(made.stdout) == ["run", *(f"{option}={value}" for option, value in options)]
     assert not (folder / "ran").exists()

@@ -176,8 +176,15 @@ def test_without_marts_it_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dataset", "folder"),
-    [("sandbox", "sandbox"), ("../../etc", "_.._etc"), ("my songs/2024", "my_songs_2024"), ("..", "dataset")],
-)  # fmt: skip
+    [
+        ("sandbox", "sandbox"),
+        ("../../etc", "_.._etc-74ccf3"),
+        ("my songs/2024", "my_songs_2024-6dc666"),
+        ("my_songs_2024", "my_songs_2024"),
+        ("..", "dataset-5ec1f7"),
+        ("long" * 100, "long" * 15 + "-0184fa"),
+    ],
+)
 def test_a_datasets_folder_stays_below_exports(dataset: str, folder: str) -> None:
-    """Guards against a dataset's name that leads somewhere else."""
+    """Guards against a name that leads somewhere else or is too long, and against files of another dataset replaced."""
     assert default_folder(dataset) == Path("exports") / folder

@@ -1,5 +1,6 @@
 """Publication: what may be shown together, the copy that readers see, and what differs from the copy before."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,9 +38,10 @@ def write(file: Path, number: int, *, tracks: int = 2, dataset: str = "songs") -
             create or replace table marts.cleaning_audit as
             select 0 as step, {tracks} as rows_after, '{dataset}' as dataset, false as is_synthetic;
             create or replace table marts.numbers as select {number} as number from range(200000);
-            create or replace table intermediate.last_build as
-            select 'build' as command, timestamp '2999-01-01' as began_at, true as is_complete, true as is_tested,
-                '' as problems
+            create or replace table intermediate.build_results as
+            select 'clean_tracks' as name, 'model' as kind, 'success' as status, 'build' as command,
+                timestamp '2999-01-01' as began_at
+            union all select 'a_test', 'test', 'pass', 'build', timestamp '2999-01-01'
             """
         )
 
@@ -112,10 +114,67 @@ def test_what_a_killed_process_left_is_replaced(warehouse_file: Path, tmp_path: 
     """Guards against a publication that fails for ever since an earlier one was killed."""
     published = tmp_path / "published.duckdb"
     write(warehouse_file, 1)
-    for name in ("published.duckdb.unfinished", "published.duckdb.unfinished.wal"):
-        (tmp_path / name).write_bytes(b"half of a database")
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    for name in ("unfinished", "unfinished.wal"):
+        (tmp_path / f"published.duckdb.{killed.pid}.{name}").write_bytes(b"half of a database")
     publish(warehouse_file, published)
     assert query("select max(number) from marts.numbers", published) == [(1,)]
+    assert [path.name for path in tmp_path.glob("*.duckdb*")] == ["published.duckdb"]
+
+
+PUBLISH_ON_AND_ON = """
+import sys
+from pathlib import Path
+from warehouse.publication import publish
+for _ in range(15):
+    publish(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_two_processes_publish_at_once(warehouse_file: Path, tmp_path: Path, query: Query) -> None:
+    """Guards against half of one's copy under the published name, and against a failure of either."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    command = [sys.executable, "-c", PUBLISH_ON_AND_ON, str(warehouse_file), str(published)]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as one,
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as other,
+    ):
+        assert [process.communicate()[1] for process in (one, other)] == ["", ""]
+    assert query("select max(number), count(*) from marts.numbers", published) == [(1, 200_000)]
+    assert [path.name for path in tmp_path.glob("*.duckdb*")] == ["published.duckdb"]
+
+
+@pytest.mark.parametrize("link", ["itself", "symbolic", "hard"])
+def test_the_copy_never_replaces_the_warehouse(warehouse_file: Path, tmp_path: Path, link: str) -> None:
+    """Guards against predictions and models of other datasets lost where both paths name one file."""
+    write(warehouse_file, 1)
+    published = warehouse_file if link == "itself" else tmp_path / "link.duckdb"
+    if link == "symbolic":
+        published.symlink_to(warehouse_file)
+    if link == "hard":
+        os.link(warehouse_file, published)
+    before = warehouse_file.read_bytes()
+    with pytest.raises(WarehouseError, match="is the warehouse itself"):
+        publish(warehouse_file, published)
+    assert warehouse_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["~/copy.duckdb", "md:copy.duckdb", "sqlite:copy"])
+def test_a_published_path_is_a_file_below_the_working_directory(
+    warehouse_file: Path, tmp_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Guards against a name that DuckDB takes for a home or for another kind of database."""
+    write(warehouse_file, 1)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # the second compares with the first
+        changes = publish(warehouse_file, Path(name)).changes
+    assert changes
+    assert query("select max(number) from marts.numbers", tmp_path / name) == [(1,)]
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_the_copy_can_be_opened_by_duckdb_1_5(warehouse_file: Path, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
     second element is found, the document ends where it should. An object is then read from that text; any other JSON is
     an object without keys, as it is for DuckDB. The lambdas give names to what was read, so that it is read only once.
 -#}
-{% macro spark__parse_json_object(payload, fields, lists) -%}
-    {%- set keys = fields + (lists | list) -%}
+{% macro spark__parse_json_object(payload, fields, objects, lists) -%}
+    {%- set keys = fields + (objects | list) + (lists | list) -%}
     {%- set shape = keys | join(' string, ') ~ ' string' -%}
     transform(
         transform(array(from_json('[' || {{ payload }} || ',"the end"]', 'array<string>', map('allowSingleQuotes', 'false'))), elements -> case
@@ -22,14 +22,25 @@
         end),
         found -> if(found is null, null, named_struct(
             {%- for field in fields %}
-            '{{ field }}', {{ json_number_as_duckdb_writes_it('found.' ~ field) }}{{ ',' if not loop.last or lists }}
+            '{{ field }}', {{ json_number_as_duckdb_writes_it('found.' ~ field) }}{{ ',' if not loop.last or objects or lists }}
+            {%- endfor %}
+            {%- for field, inner in objects.items() %}
+            '{{ field }}', named_struct(
+                {%- for name in inner %}
+                '{{ name }}', {{ json_number_as_duckdb_writes_it("get_json_object(found." ~ field ~ ", '$." ~ name ~ "')") }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            ){{ ',' if not loop.last or lists }}
             {%- endfor %}
             {%- for field, inner in lists.items() %}
+            {%- if inner %}
             '{{ field }}', transform(from_json(found.{{ field }}, 'array<string>'), item -> named_struct(
                 {%- for name in inner %}
                 '{{ name }}', get_json_object(item, '$.{{ name }}'){{ ',' if not loop.last }}
                 {%- endfor %}
             )){{ ',' if not loop.last }}
+            {%- else %}
+            '{{ field }}', from_json(found.{{ field }}, 'array<string>'){{ ',' if not loop.last }}
+            {%- endif %}
             {%- endfor %}
         ))
     )[0]

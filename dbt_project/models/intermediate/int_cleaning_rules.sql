@@ -4,11 +4,13 @@
 select
     0 as step,
     'listings' as rule,
+    false as is_repeat,
     'Every listing of the dataset, in download order' as description
-{% for rule, description in var('cleaning_rules').items() %}
+{% for rule, about in var('cleaning_rules').items() %}
     union all
     select
         {{ loop.index }} as step,
         '{{ rule }}' as rule,
-        {{ dbt.string_literal(dbt.escape_single_quotes(description)) }} as description
+        {{ about.is_repeat }} as is_repeat,
+        {{ dbt.string_literal(dbt.escape_single_quotes(about.rejects)) }} as description
 {% endfor %}

@@ -4,10 +4,6 @@ with tracks as (
     select * from {{ ref('stg_raw__tracks') }}
 ),
 
-datasets as (
-    select * from {{ ref('stg_raw__datasets') }}
-),
-
 features_of_listings as (
     select * from {{ ref('stg_raw__audio_features') }}
     where listing_id is not null
@@ -26,7 +22,7 @@ joined as (
     select
         tracks.listing_id,
         tracks.dataset,
-        datasets.is_synthetic,
+        tracks.is_synthetic,
         tracks.genre,
         tracks.artist_name,
         tracks.requested_track_id,
@@ -34,6 +30,16 @@ joined as (
         tracks.spotify_track_id,
         tracks.song_name,
         tracks.artists,
+        tracks.isrc,
+        tracks.is_explicit,
+        tracks.disc_number,
+        tracks.track_number,
+        tracks.album_id,
+        tracks.album_name,
+        tracks.album_type,
+        tracks.album_total_tracks,
+        tracks.release_date,
+        tracks.release_date_precision,
         tracks.duration_ms as track_duration_ms,
         tracks.duration_ms_problem as track_duration_ms_problem,
         {% for column in (audio_features() | list) + ['is_empty_slot', 'problems'] %}
@@ -51,7 +57,6 @@ joined as (
             else tracks.popularity_problem
         end as popularity_problem
     from tracks
-    inner join datasets on tracks.dataset = datasets.dataset
     left join features_of_listings on tracks.listing_id = features_of_listings.listing_id
     left join features_of_tracks on tracks.requested_track_id = features_of_tracks.requested_track_id
     left join popularity_of_tracks on tracks.requested_track_id = popularity_of_tracks.requested_track_id
@@ -73,6 +78,16 @@ final as (
         spotify_track_id,
         requested_track_id,
         artists,
+        isrc,
+        is_explicit,
+        disc_number,
+        track_number,
+        album_id,
+        album_name,
+        album_type,
+        album_total_tracks,
+        release_date,
+        release_date_precision,
         is_readable,
         coalesce(not is_empty_slot, false) as has_audio_features,
         nullif(concat_ws(
@@ -80,9 +95,7 @@ final as (
             problems,
             case when duration_ms is null and problems is null then track_duration_ms_problem end,
             popularity_problem
-        ), '') as problems,
-        cast(null as string) as rejected_by,
-        cast(null as string) as rejection_detail
+        ), '') as problems
     from joined
 )
 

@@ -1,9 +1,5 @@
 with requests as (
     select * from {{ ref('stg_raw__requests') }}
-),
-
-datasets as (
-    select * from {{ ref('stg_raw__datasets') }}
 )
 
 select
@@ -18,8 +14,7 @@ select
     sum(requests.elapsed_seconds) as elapsed_seconds,
     min(requests.requested_at) as first_requested_at,
     max(requests.requested_at) as last_requested_at,
-    datasets.dataset,
-    datasets.is_synthetic
+    requests.dataset,
+    requests.is_synthetic
 from requests
-inner join datasets on requests.dataset = datasets.dataset
-group by requests.source, requests.endpoint, requests.status, datasets.dataset, datasets.is_synthetic
+group by requests.source, requests.endpoint, requests.status, requests.dataset, requests.is_synthetic

@@ -22,7 +22,7 @@ credited as (
     select
         spotify_track_id,
         position,
-        case when {{ trimmed('artist.id') }} <> '' then artist.id end as artist_id,
+        {{ unless_blank('artist.id') }} as artist_id,
         coalesce(artist.name, artist.id) as artist_name,
         dataset,
         is_synthetic

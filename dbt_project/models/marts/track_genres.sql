@@ -1,10 +1,8 @@
 with listings as (
     select
-        listings.spotify_track_id,
-        listings.genre
-    from {{ ref('int_listings_joined') }} as listings
-    inner join {{ ref('int_listings_judged') }} as judged on listings.listing_id = judged.listing_id
-    where judged.rejected_by is null or judged.rejected_by in ('exact_repeat', 'track_repeat', 'renamed_repeat')
+        spotify_track_id,
+        genre
+    from {{ ref('int_listings_valid') }}
 ),
 
 counted as (

@@ -40,13 +40,13 @@ FILES = {
     ),
     "1 million tracks": (
         f"column 1,artist_name,track_name,track_id,popularity,year,genre,{OURS}",
-        "spotify_track_id=track_id, song_name=track_name",
-        "column 1,year",
+        "spotify_track_id=track_id, song_name=track_name, album_release_date=year",
+        "column 1",
     ),
     "tracks_features": (
         f"id,name,album,album_id,artists,artist_ids,track_number,disc_number,explicit,{OURS},year,release_date",
         "spotify_track_id=id, song_name=name, artist_name=artists, album_name=album, album_release_date=release_date",
-        "artist_ids,track_number,disc_number,year",
+        "artist_ids,year",
     ),
     "600k tracks": (
         f"id,name,popularity,explicit,artists,id_artists,release_date,{OURS}",
@@ -60,8 +60,8 @@ FILES = {
     ),
     "top hits": (
         f"artist,song,explicit,year,popularity,genre,{OURS}",
-        "artist_name=artist, song_name=song, genre=genre",
-        "year",
+        "artist_name=artist, song_name=song, genre=genre, album_release_date=year",
+        "",
     ),
     "hit predictor": (
         f"track,artist,uri,{OURS},chorus_hit,sections,target",
@@ -71,8 +71,9 @@ FILES = {
     "Spotify 2000": (
         "Index,Title,Artist,Top Genre,Year,Beats Per Minute (BPM),Energy,Danceability,Loudness (dB),Liveness,"
         "Valence,Length (Duration),Acousticness,Speechiness,Popularity",
-        "song_name=Title, tempo=Beats Per Minute (BPM), loudness=Loudness (dB), duration_ms=Length (Duration)",
-        "Index,Year",
+        "song_name=Title, tempo=Beats Per Minute (BPM), loudness=Loudness (dB), duration_ms=Length (Duration),"
+        " album_release_date=Year",
+        "Index",
     ),
     "Top 10s": (
         "column 1,title,artist,top genre,year,bpm,nrgy,dnce,dB,live,val,dur,acous,spch,pop",
@@ -105,9 +106,9 @@ FILES = {
         "Track URI,Track Name,Artist URI(s),Artist Name(s),Album URI,Album Name,Album Artist URI(s),"
         "Album Artist Name(s),Album Release Date,Album Image URL,Disc Number,Track Number,Track Duration (ms),"
         "Track Preview URL,Explicit,Popularity,ISRC,Added By,Added At",
-        "spotify_track_id=Track URI, artist_name=Artist Name(s), duration_ms=Track Duration (ms), album_id=Album URI",
-        "Artist URI(s),Album Artist URI(s),Album Artist Name(s),Album Image URL,Disc Number,Track Number,"
-        "Track Preview URL,ISRC,Added By,Added At",
+        "spotify_track_id=Track URI, artist_name=Artist Name(s), duration_ms=Track Duration (ms), album_id=Album URI,"
+        " isrc=ISRC, disc_number=Disc Number, track_number=Track Number",
+        "Artist URI(s),Album Artist URI(s),Album Artist Name(s),Album Image URL,Track Preview URL,Added By,Added At",
     ),
     "by its columns' names": (
         "Spotify Link,Song Title,Performer,Main Genre,track_danceability,Audio Energy,spotify_tempo,loudness_db,"

@@ -1,17 +1,17 @@
-with listings as (
-    select * from {{ listings_before('unreadable_document') }}
-),
-
-judged as (
+with judged as (
     select
-        *,
+        listing_id,
         case
             when not is_readable then 'the track document is not a JSON object that names each key once'
             when spotify_track_id is null then 'the track document has no id'
             when spotify_track_id like 'spotify:local:%' then 'a local file, which has no id of Spotify''s'
             when genre is null then 'the listing has no genre'
         end as reason
-    from listings
+    from {{ ref('int_listings_joined') }}
 )
 
-{{ mark_listings('judged', 'unreadable_document') }}
+select
+    listing_id,
+    reason
+from judged
+where reason is not null

@@ -1,5 +1,7 @@
 with source as (
-    select requests.*
+    select
+        requests.*,
+        active.is_synthetic
     from {{ source('raw', 'requests') }} as requests
     inner join {{ ref('stg_raw__datasets') }} as active on requests.dataset = active.dataset
 ),
@@ -7,6 +9,7 @@ with source as (
 renamed as (
     select
         dataset,
+        is_synthetic,
         source,
         endpoint,
         request,
