@@ -41,6 +41,7 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
     "feature_outliers": ("genre", "feature"),
     "genre_overlap": ("genre", "other_genre"),
     "genre_summary": ("genre", "feature"),
+    "plays": ("spotify_track_id", "month"),
     "rejected_listings": ("listing_id",),
     "track_artists": ("spotify_track_id", "position"),
     "track_details": ("spotify_track_id",),

@@ -23,6 +23,7 @@ joined as (
         tracks.listing_id,
         tracks.dataset,
         tracks.is_synthetic,
+        tracks.is_labelled,
         tracks.genre,
         tracks.artist_name,
         tracks.requested_track_id,
@@ -67,6 +68,7 @@ final as (
         listing_id,
         dataset,
         is_synthetic,
+        is_labelled,
         {% for feature in audio_features() if feature != 'duration_ms' %}
             {{ feature }},
         {% endfor %}

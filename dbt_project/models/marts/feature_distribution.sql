@@ -36,6 +36,7 @@ counted as (
         is_synthetic
     from binned
     group by feature, bin, dataset, is_synthetic, rollup(genre)
+    having genre is not null or grouping(genre) = 1
 )
 
 select

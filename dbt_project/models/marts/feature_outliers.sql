@@ -35,6 +35,7 @@ counted as (
     from measured
     inner join bounds on measured.feature = bounds.feature
     group by measured.feature, measured.dataset, measured.is_synthetic, rollup(measured.genre)
+    having measured.genre is not null or grouping(measured.genre) = 1
 )
 
 select

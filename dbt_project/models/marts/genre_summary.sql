@@ -23,6 +23,7 @@ summarized as (
         dataset,
         is_synthetic
     from measured
+    where genre is not null
     group by genre, feature, dataset, is_synthetic
 )
 

@@ -3,6 +3,7 @@ with listings as (
         spotify_track_id,
         genre
     from {{ ref('int_listings_valid') }}
+    where genre is not null
 ),
 
 counted as (

@@ -7,6 +7,7 @@ renamed as (
         dataset,
         source,
         is_synthetic,
+        source not like 'songs:%' as is_labelled,
         landed_at
     from source
     where is_active

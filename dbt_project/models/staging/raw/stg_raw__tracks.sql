@@ -1,7 +1,8 @@
 with source as (
     select
         documents.*,
-        active.is_synthetic
+        active.is_synthetic,
+        active.is_labelled
     from {{ source('raw', 'tracks') }} as documents
     inner join {{ ref('stg_raw__datasets') }} as active on documents.dataset = active.dataset
 ),
@@ -33,6 +34,7 @@ renamed as (
         listing_id,
         dataset,
         is_synthetic,
+        is_labelled,
         source,
         nullif(genre, '') as genre,
         artist_id,
