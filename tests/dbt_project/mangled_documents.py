@@ -101,11 +101,10 @@ def mangled(draw: st.DrawFn, good: dict[str, Any]) -> str | None:
 @st.composite
 def listing(draw: st.DrawFn) -> Listing:
     """A listing of which the track document, the features or nothing is mangled."""
-    name = draw(text)
-    track = {"id": draw(st.uuids()).hex, "name": name, "popularity": draw(st.integers(0, 100)),
+    track = {"id": draw(st.uuids()).hex, "name": draw(text), "popularity": draw(st.integers(0, 100)),
              "artists": [{"id": "x", "name": draw(text)}], "duration_ms": 1000, "explicit": True, "disc_number": 1,
-             "album": {"id": "x", "name": name, "release_date": draw(st.sampled_from(DATES))},
-             "external_ids": {"isrc": name}}  # fmt: skip
+             "album": {"id": "x", "name": draw(text), "release_date": draw(st.sampled_from(DATES))},
+             "external_ids": {"isrc": draw(text)}}  # fmt: skip
     what = draw(st.sampled_from(["nothing", "track", "features", "both", "both", "genre"]))
     return Listing(
         track=draw(mangled(track)) if what in ("track", "both") else json.dumps(track, ensure_ascii=False),
