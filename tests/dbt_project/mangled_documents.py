@@ -65,9 +65,6 @@ class Listing:
     is_good: bool
 
 
-DATES = ["1994", "1994-05", "1994-05-31", "1994-02-30", "0000", "1994-5-1", "1994-05-31T00:00:00Z", "+1994", "", None]
-
-
 @st.composite
 def mangled(draw: st.DrawFn, good: dict[str, Any]) -> str | None:
     """The document `good` as text, after something went wrong with it."""
@@ -101,11 +98,8 @@ def mangled(draw: st.DrawFn, good: dict[str, Any]) -> str | None:
 @st.composite
 def listing(draw: st.DrawFn) -> Listing:
     """A listing of which the track document, the features or nothing is mangled."""
-    name = draw(text)
-    track = {"id": draw(st.uuids()).hex, "name": name, "popularity": draw(st.integers(0, 100)),
-             "artists": [{"id": "x", "name": draw(text)}], "duration_ms": 1000, "explicit": True, "disc_number": 1,
-             "album": {"id": "x", "name": name, "release_date": draw(st.sampled_from(DATES))},
-             "external_ids": {"isrc": name}}  # fmt: skip
+    track = {"id": draw(st.uuids()).hex, "name": draw(text), "popularity": draw(st.integers(0, 100)),
+             "artists": [{"id": "x", "name": draw(text)}], "duration_ms": 1000}  # fmt: skip
     what = draw(st.sampled_from(["nothing", "track", "features", "both", "both", "genre"]))
     return Listing(
         track=draw(mangled(track)) if what in ("track", "both") else json.dumps(track, ensure_ascii=False),
