@@ -45,6 +45,11 @@ class Tracks:
     is_synthetic: bool
     digest: str = ""
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the tracks have genres; those of a list of songs have none."""
+        return bool(self.frame["genre"].notna().any())
+
     @cached_property
     def inputs(self) -> pd.DataFrame:
         """What estimators are given, one row per track in the frame's order.
@@ -134,6 +139,8 @@ def check_features(tracks: Tracks) -> None:
     """Raise `ModelError` where every track has the same audio features: there is nothing to tell genres by."""
     if tracks.frame.empty:
         raise TooLittleToLearn(f"{tracks.dataset!r} has no clean tracks: see marts.rejected_listings for the reasons.")
+    if not tracks.is_labelled:
+        raise TooLittleToLearn(f"The songs of {tracks.dataset!r} have no genres, so nothing is learnt from them.")
     if tracks.audio_vectors.max() == 0 and len(tracks.frame) > 1:
         raise TooLittleToLearn(
             f"No audio feature of {tracks.dataset!r} varies: each is unknown, or has one value, throughout. See "

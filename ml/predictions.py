@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ml.dataset import ModelError
+from ml.dataset import ModelError, Tracks
 from ml.model_file import Model, predict_probabilities
 from warehouse.progress import Progress
 from warehouse.publication import TRAIN, shown_model
@@ -86,6 +86,49 @@ def record_predictions(connection: duckdb.DuckDBPyConnection, dataset: str, pred
         connection.execute("rollback")
         raise
     return rows
+
+
+def record_song_predictions(
+    connection: duckdb.DuckDBPyConnection, tracks: Tracks, predictions: Iterable[pa.Table]
+) -> None:
+    """Replace the rows of `ml.song_predictions` for a list of songs by those that another dataset's model gave.
+
+    One transaction, as in `record_predictions`.
+    """
+    connection.execute("begin")
+    try:
+        connection.execute("delete from ml.song_predictions where dataset = ?", [tracks.dataset])
+        for incoming in predictions:
+            connection.register("incoming", incoming)
+            connection.execute(
+                """
+                insert into ml.song_predictions by name
+                select $dataset as dataset, $digest as tracks_digest, spotify_track_id, rank, genre, probability,
+                    run_id, dataset as learnt_from, is_synthetic or $is_synthetic as is_synthetic
+                from incoming
+                """,
+                {"dataset": tracks.dataset, "digest": tracks.digest, "is_synthetic": tracks.is_synthetic},
+            )
+            connection.unregister("incoming")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def lent_model(connection: duckdb.DuckDBPyConnection) -> tuple[str, Path] | None:
+    """The run and file of the model for songs without genres: the latest that may be shown, of any dataset.
+
+    A model of made-up songs is taken only where there is no other. None where there is none at all.
+    """
+    try:
+        found = connection.execute(
+            "select run_id, model_path from ml.model_runs where is_published "
+            "order by is_synthetic, created_at desc, run_id limit 1"
+        ).fetchone()
+    except duckdb.CatalogException:
+        return None
+    return found and (str(found[0]), Path(found[1]))
 
 
 def parts_of(connection: duckdb.DuckDBPyConnection, run_id: str, track_ids: pd.Series) -> np.ndarray:

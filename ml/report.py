@@ -84,7 +84,7 @@ def build_report(
     sections: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         sections.setdefault(entry["section"], []).append(entry)
-    page = _environment().get_template("report.html").render(
+    page = environment().get_template("report.html").render(
         build=build,
         synthetic=synthetic,
         finding="" if run_id else shown.finding,
@@ -99,9 +99,9 @@ def build_report(
         songs=songs,
         missing=missing,
         themes=THEMES,
-        templates=_script_json({theme: template(theme) for theme in THEMES}),
+        templates=script_json({theme: template(theme) for theme in THEMES}),
     )  # fmt: skip
-    _write_assets(output_dir)
+    write_assets(output_dir)
     path = output_dir / "index.html"
     write_whole(path, page)
     drawn = [entry for entry in entries if not entry["missing"]]
@@ -263,6 +263,13 @@ def _read(connection: duckdb.DuckDBPyConnection, query: str, run: dict[str, Any]
         return f"{why} {HOW['ml' if 'ml.' in query else 'marts']}"
 
 
+def chart_entry(
+    connection: duckdb.DuckDBPyConnection, chart: Chart, synthetic: bool, output_dir: Path
+) -> dict[str, Any]:
+    """What a page needs of a chart that shows no run of its own; `missing` says why there is none."""
+    return _entry(connection, chart, None, [], synthetic, output_dir)
+
+
 def _entry(
     connection: duckdb.DuckDBPyConnection,
     chart: Chart,
@@ -305,7 +312,7 @@ def _entry(
         "height": height,
         "narrow_height": drawing.narrow.get("layout", {}).get("height", height),
         "tall": height > 1000 and chart.search,
-        "figure": _script_json({**figure, "choices": choices, "narrow": drawing.narrow}),
+        "figure": script_json({**figure, "choices": choices, "narrow": drawing.narrow}),
         **_table(table, chart.key, output_dir),
     }
 
@@ -315,7 +322,7 @@ def _mapped(table: pd.DataFrame, change: Any) -> pd.DataFrame:
     return table.assign(**{str(name): table[name].map(change, na_action="ignore") for name in texts})
 
 
-def _script_json(content: object) -> str:
+def script_json(content: object) -> str:
     """JSON for a script element; "<" could end it, whatever a genre is called."""
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
@@ -361,7 +368,8 @@ def _songs(
     return entry | {"lists": lists, **_table(table, "songs", output_dir)}
 
 
-def _write_assets(output_dir: Path) -> None:
+def write_assets(output_dir: Path) -> None:
+    """Write the script and the style that the pages share."""
     folder = output_dir / "assets"
     for name in ASSETS:
         text = resources.files("ml").joinpath("templates", name).read_text(encoding="utf-8")
@@ -369,7 +377,8 @@ def _write_assets(output_dir: Path) -> None:
     write_whole(folder / "plotly.min.js", get_plotlyjs())
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the pages."""
     # Titles of songs and names of genres come from outside: everything is escaped.
     environment = Environment(
         loader=PackageLoader("ml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

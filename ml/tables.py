@@ -213,6 +213,21 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "is_synthetic": _RUN["is_synthetic"],
         },
     ),
+    "song_predictions": (
+        "One row per clean track without a genre and rank (1 to 5): the genres that it sounds like to the model of "
+        "another dataset, which never saw how such songs are listed. The warehouse keeps those of each list of songs.",
+        {
+            "dataset": ("varchar", "The list of songs, as in raw.datasets."),
+            "tracks_digest": ("varchar", "Which clean tracks they are, as in ml.model_runs."),
+            "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
+            "rank": ("integer", "1 (most probable) to 5, or to the number of genres if there are fewer."),
+            "genre": ("varchar", "The genre guessed."),
+            "probability": ("double", "Its probability (0 to 1), as on songs like those that the model learnt."),
+            "run_id": _RUN["run_id"],
+            "learnt_from": ("varchar", "The dataset that the model learnt, as in raw.datasets."),
+            "is_synthetic": ("boolean", "Whether the songs' sound or that dataset is made up."),
+        },
+    ),
     "study_figures": (
         "One row per figure that the original study published; none was measured here.",
         {

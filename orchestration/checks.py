@@ -22,6 +22,7 @@ DRIFT = 0.02
 
 MODEL_RUNS = dg.AssetKey(["ml", "model_runs"])
 PREDICTIONS = dg.AssetKey(["ml", "genre_predictions"])
+SONG_PREDICTIONS = dg.AssetKey(["ml", "song_predictions"])
 
 DOCUMENT_CHECKS = [
     dg.AssetCheckSpec(

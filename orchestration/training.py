@@ -13,13 +13,20 @@ import dagster as dg
 from ml.card import write_card
 from ml.dataset import TooLittleToLearn, Tracks, leaks, load_tracks, split_by_artist
 from ml.model_file import load
-from ml.predictions import latest_model, parts_of, predict_tracks, record_predictions
+from ml.predictions import (
+    latest_model,
+    lent_model,
+    parts_of,
+    predict_tracks,
+    record_predictions,
+    record_song_predictions,
+)
 from ml.records import recall, record
 from ml.settings import BASELINE, STUDY_FOREST
 from ml.training import Job, Summary, fit_job, jobs, sample_for_study_forest, save_model
 from ml.verdict import Verdict, judge, record_verdict
 from orchestration.assets.model import RUN_TABLES, Result, TrainConfig
-from orchestration.checks import PREDICTIONS, check_model, check_predictions, previously_published
+from orchestration.checks import PREDICTIONS, SONG_PREDICTIONS, check_model, check_predictions, previously_published
 from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
@@ -119,15 +126,24 @@ def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
 
 
 def predict(warehouse: Warehouse, progress: Progress) -> Iterator[Result]:
-    """Predict the five most probable genres of every clean track, if its dataset has a model."""
+    """Predict the five most probable genres of every clean track, if its dataset has a model.
+
+    The tracks of a list of songs, which have no genres, are scored by the model of another dataset, if there is one.
+    """
     with warehouse.connect(read_only=True) as connection:
-        found = latest_model(connection)
+        tracks = load_tracks(connection)
+        found = latest_model(connection) if tracks.is_labelled else lent_model(connection)
         if found is None:
             return
         run_id, path = found
-        tracks = load_tracks(connection)
         parts = parts_of(connection, run_id, tracks.frame["spotify_track_id"])
     predictions = predict_tracks(load(path), tracks.frame, parts, progress=progress)
+    if not tracks.is_labelled:
+        with warehouse.connect() as connection:
+            record_song_predictions(connection, tracks, predictions)
+            shown = table_metadata(connection, "ml", "song_predictions")
+        yield dg.MaterializeResult(asset_key=SONG_PREDICTIONS, metadata=shown | {"run": run_id})
+        return
     with warehouse.connect() as connection:
         record_predictions(connection, tracks.dataset, predictions)
         shown, check = table_metadata(connection, "ml", "genre_predictions"), check_predictions(connection)

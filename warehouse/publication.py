@@ -271,14 +271,14 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
         )
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
         connection.execute(f'copy from database "{name}" to copy')
-        _keep_only(connection, model.run_id)
+        _keep_only(connection, model.run_id, build.tracks_digest)
         before, changes = _changes(connection, published)
         connection.execute("detach copy")
     return Publication(published.stat().st_size, build, model, before, changes)
 
 
-def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> None:
-    """Keep only the run `run_id` as published in the attached copy, and only its predictions."""
+def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None, digest: str) -> None:
+    """Keep only the run `run_id` as published in the attached copy, and only predictions of the tracks."""
     held = {name for (name,) in connection.execute(
         "select table_name from duckdb_tables() where database_name = 'copy' and schema_name = 'ml'"
     ).fetchall()}  # fmt: skip
@@ -286,6 +286,8 @@ def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None) -> Non
         connection.execute("update copy.ml.model_runs set is_published = (run_id is not distinct from ?)", [run_id])
     if "genre_predictions" in held:
         connection.execute("delete from copy.ml.genre_predictions where run_id is distinct from ?", [run_id])
+    if "song_predictions" in held:
+        connection.execute("delete from copy.ml.song_predictions where tracks_digest <> ?", [digest])
 
 
 def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[str | None, list[MartChange]]:

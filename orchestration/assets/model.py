@@ -11,12 +11,12 @@ from pydantic import Field
 
 from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from ml.tables import TABLES
-from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS
+from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS, SONG_PREDICTIONS
 from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 
-RUN_TABLES = [table for table in TABLES if table != "genre_predictions"]
+RUN_TABLES = [table for table in TABLES if not table.endswith("_predictions")]
 """What a training run writes."""
 
 Result = dg.MaterializeResult | dg.AssetCheckResult
@@ -50,7 +50,7 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         description=comment,
         deps=deps,
         metadata={"dagster/column_schema": schema},
-        skippable=table == "genre_predictions",  # where no model may be shown, there are none
+        skippable=table.endswith("_predictions"),  # where no model may be shown there are none, and never both
     )
 
 
@@ -59,7 +59,7 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
 @dg.multi_asset(
     specs=[
         *(_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
-        _spec("genre_predictions", [["ml", "model_runs"]]),
+        *(_spec(key.path[1], [["ml", "model_runs"]]) for key in (PREDICTIONS, SONG_PREDICTIONS)),
     ],
     check_specs=[*MODEL_CHECKS, *PREDICTION_CHECKS],
     can_subset=True,
@@ -75,9 +75,10 @@ def genre_model(
 
     results: list[Result] = []
     with told_in_a_sentence():
-        if context.selected_asset_keys != {PREDICTIONS}:
+        predicted = {PREDICTIONS, SONG_PREDICTIONS}
+        if context.selected_asset_keys - predicted:
             results += train(config, warehouse, progress)
-        if PREDICTIONS in context.selected_asset_keys:
+        if context.selected_asset_keys & predicted:
             results += predict(warehouse, progress)
     for result in results:
         if isinstance(result, dg.AssetCheckResult):

@@ -55,12 +55,14 @@ def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress
     kinds={"html"},
 )
 def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> dg.MaterializeResult:
-    """reports/index.html: the answer in charts, from the published copy alone."""
+    """reports/index.html: the answer in charts, from the published copy; library.html for songs without genres."""
+    from ml.library import build_library
     from ml.report import build_report  # Plotly, which takes a second to import
 
     progress("report", 0, None)
     with told_in_a_sentence(), warehouse.connect_published() as connection:
         result = build_report(connection, REPORTS)
+        library = build_library(connection, REPORTS)
     page = result.path.absolute().as_uri()
     charts = [
         dg.TableRecord({"chart": result.titles[key], "tracks": result.tracks[key], "link": f"{page}#{key}"})
@@ -71,6 +73,7 @@ def report_page(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> d
             "path": dg.MetadataValue.path(str(result.path.absolute())),
             "charts": dg.MetadataValue.table(charts),
             "missing": "\n".join(result.missing) or "nothing",
+            **({"library": dg.MetadataValue.path(str(library.absolute()))} if library else {}),
         }
     )
 
