@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from extract.crawl import CrawlReport, crawl
-from extract.crawl.songs import find_sound
+from extract.crawl.songs import find_sound, outlook
 from extract.dumps import ImportReport, import_dump, import_songs
 from extract.fetch import PUBLISHED_DUMPS, fetch
 from extract.http import LOOPBACK
@@ -117,6 +117,14 @@ def _with_sound(dataset: Dataset, warehouse_file: Path, options: CrawlOptions, p
         settings = Settings.from_environment()
     except CredentialsError:
         settings = None
+    ahead = outlook(dataset, warehouse_file)
+    if ahead.songs:
+        progress(
+            f"{ahead.songs:,} songs lack audio features: {ahead.requests:,} requests or more, some "
+            f"{ahead.seconds / 60:.0f} minutes",
+            0,
+            None,
+        )
     report = find_sound(dataset, warehouse_file, settings, options, progress=progress)
     told = [f"{report.requests:,} requests for audio features", *report.notes]
     return _extraction(warehouse_file, ". ".join(told), report)

@@ -140,7 +140,10 @@ def check_features(tracks: Tracks) -> None:
     if tracks.frame.empty:
         raise TooLittleToLearn(f"{tracks.dataset!r} has no clean tracks: see marts.rejected_listings for the reasons.")
     if not tracks.is_labelled:
-        raise TooLittleToLearn(f"The songs of {tracks.dataset!r} have no genres, so nothing is learnt from them.")
+        raise TooLittleToLearn(
+            f"The songs of {tracks.dataset!r} have no genres, so nothing is learnt from them. Which genres they sound "
+            "like to the model of another dataset stands in library.html, beside the report."
+        )
     if tracks.audio_vectors.max() == 0 and len(tracks.frame) > 1:
         raise TooLittleToLearn(
             f"No audio feature of {tracks.dataset!r} varies: each is unknown, or has one value, throughout. See "

@@ -462,14 +462,18 @@ def report(
     output: Annotated[Path, typer.Option("--output", file_okay=False, help="The folder to write.")] = Path("reports"),
 ) -> None:
     """Make the report anew from the published copy."""
+    from ml.library import build_library
     from ml.report import build_report
 
     with _plain_errors():
         with files.connect(files.published_path(), read_only=True) as connection:
             result = build_report(connection, output, run_id=run_id, genres=genres or ())
+            library = build_library(connection, output)
         for sentence in result.missing:
             errors.print(f"[yellow]Missing:[/] {escape(sentence)}", highlight=False, markup=True, soft_wrap=True)
         console.print(f"{result.path} ({len(result.charts)} charts)")
+        if library:
+            console.print(f"{library}: which genres these songs sound like")
 
 
 @app.command()

@@ -101,7 +101,7 @@ class _Songs:
             )
             if found := len(known):
                 land(connection, self.dataset, {"audio_features": known}, activate=False)
-                self.notes.append(f"{found:,} songs were known here already, from other datasets.")
+                self.notes.append(f"Known here already, from other datasets: {found:,}.")
 
     def ask_reccobeats(self) -> None:
         """Ask ReccoBeats about every song without features that it has not been asked about."""

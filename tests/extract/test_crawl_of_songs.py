@@ -1,0 +1,116 @@
+"""The audio features of listed songs: who is asked, how often, and how a crawl goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from extract.crawl import CrawlSuspended
+from extract.sandbox.server import SandboxServer, serve
+from extract.settings import CrawlOptions
+from extract.sources import extract, extract_songs
+from tests.extract.crawl_fixtures import catalogue
+from warehouse import files, raw
+from warehouse.raw import Dataset
+
+UNKNOWN = "9" * 22
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """ReccoBeats, which knows seven tracks of ten; no credentials for Spotify."""
+    for name in ("SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with serve(catalogue(), reccobeats_coverage=0.7) as server:
+        monkeypatch.setenv("RECCOBEATS_ADDRESS", server.settings().reccobeats_address)
+        yield server
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """A list of every track of the catalogue, and one that nobody knows."""
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join([*catalogue().tracks, UNKNOWN]) + "\n")
+    return path
+
+
+def features(warehouse_file: Path) -> list[tuple[Any, ...]]:
+    """Which tracks have audio features, or are known to have none, by whose word."""
+    with duckdb.connect(str(warehouse_file), read_only=True) as connection:
+        return connection.execute(
+            "select track_id, source, payload is not null from raw.audio_features order by all"
+        ).fetchall()
+
+
+def test_reccobeats_is_asked_forty_at_a_time_and_once(
+    sandbox: SandboxServer, songs: Path, warehouse_file: Path
+) -> None:
+    """Guards against a request for each song, and against asking again for what nobody has."""
+    extraction = extract_songs(songs, warehouse_file)
+    tracks = len(catalogue().tracks) + 1
+    assert extraction.rows["tracks"] == extraction.rows["audio_features"] == tracks
+    assert sandbox.count("audio-features", service="reccobeats") == sandbox.count() == -(-tracks // 40)
+    assert 0 < sum(is_known for *_, is_known in features(warehouse_file)) < tracks
+    asked = sandbox.count()
+    assert extract("auto", warehouse_file).dataset == extraction.dataset
+    assert extract_songs(songs, warehouse_file).rows == extraction.rows
+    assert sandbox.count() == asked
+    assert extraction.dataset.is_synthetic  # a server on this machine makes up how songs sound
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_what_other_datasets_know_is_not_asked_for(songs: Path, warehouse_file: Path) -> None:
+    """Guards against requests for features that are landed, and against made-up ones for real songs."""
+    real, made_up, *_ = catalogue().tracks
+    for name, track_id, is_synthetic in (("dump", real, False), ("made_up", made_up, True)):
+        row = {"track_id": track_id, "listing_id": 1, "payload": '{"energy": 0.5}'}
+        with files.connect(warehouse_file) as connection:
+            tables = {table: raw.rows(table, [row]) for table in ("tracks", "audio_features")}
+            raw.land(connection, Dataset(name, f"dump:{name}.csv", is_synthetic), tables)
+    extraction = extract_songs(songs, warehouse_file)
+    assert "Known here already, from other datasets: 1." in extraction.note
+    with duckdb.connect(str(warehouse_file), read_only=True) as connection:
+        known = connection.execute(
+            "select track_id from raw.audio_features where dataset = 'mine' and source = 'dump:dump.csv'"
+        ).fetchall()
+    assert known == [(real,)]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_spotify_is_asked_about_the_rest_until_it_refuses(
+    songs: Path, warehouse_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against songs without features that Spotify would have given, and against asking what it has closed."""
+    for tier, closed in (("development", True), ("extended", False)):
+        file = warehouse_file.with_name(f"{tier}.duckdb")
+        with serve(catalogue(), tier=tier) as spotify:
+            settings = spotify.settings()
+            monkeypatch.setenv("SPOTIFY_CLIENT_ID", settings.client_id)
+            monkeypatch.setenv("SPOTIFY_CLIENT_SECRET", settings.client_secret)
+            monkeypatch.setenv("SPOTIFY_ACCOUNTS_ADDRESS", settings.accounts_address)
+            monkeypatch.setenv("SPOTIFY_API_ADDRESS", settings.api_address)
+            extract_songs(songs, file)
+            known = {track_id for track_id, _, is_known in features(file) if is_known}
+            there = {track_id for track_id, found in catalogue().audio_features.items() if found is not None}
+            assert known < there if closed else known == there
+            asked = spotify.count("audio-features")
+            assert asked == 1 if closed else asked >= 1
+            extract_songs(songs, file)
+            assert spotify.count("audio-features") == asked
+
+
+def test_a_day_has_a_budget_and_the_next_run_goes_on(sandbox: SandboxServer, songs: Path, warehouse_file: Path) -> None:
+    """Guards against a pause of a day by Spotify, and against answers that are lost when the budget is spent."""
+    with pytest.raises(CrawlSuspended, match="1 requests per day") as suspended:
+        extract_songs(songs, warehouse_file, options=CrawlOptions(per_day=1))
+    assert suspended.value.resume_at is not None
+    assert (sandbox.count(), len(features(warehouse_file))) == (1, 40)
+    with pytest.raises(CrawlSuspended):
+        extract_songs(songs, warehouse_file, options=CrawlOptions(per_day=1))
+    assert sandbox.count() == 1
+    extract_songs(songs, warehouse_file)
+    other = warehouse_file.with_name("undisturbed.duckdb")
+    extract_songs(songs, other)
+    assert features(warehouse_file) == features(other)
