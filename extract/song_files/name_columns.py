@@ -10,6 +10,7 @@ from extract.song_files import genres, texts
 from extract.song_files.layouts import SEVERAL, contents, plain
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.rows import TABLE, count
+from extract.song_files.texts import ADDRESS
 from warehouse.files import quoted
 from warehouse.values import is_missing
 
@@ -81,7 +82,7 @@ def _count(decisions: Decisions) -> dict[str, Cells]:
     counted = []
     for name in names:
         column, separator = decisions.text(name), _separator(decisions, name)
-        is_address = f"contains({column}, ':') or contains({column}, '/')"
+        is_address = f"(contains({column}, ':') or contains({column}, '/')) and regexp_matches({column}, {ADDRESS})"
         counted.append(
             f"count({column}), count(*) filter ({column} is not null and {_is_missing(decisions, name)}), "
             f"count(*) filter (starts_with({column}, '[')), "
@@ -119,7 +120,7 @@ def _items(decisions: Decisions, text: str) -> str:
     there = f"select count(*) from {TABLE} where {text} is not null"
     if count(decisions.connection, f"{there} and not json_valid({text})"):
         return texts.python_list(text)
-    objects = count(decisions.connection, f"{there} and contains({text}, '{{')")
+    objects = count(decisions.connection, f"{there} and {texts.is_list_of_objects(text)}")
     return texts.json_list(text, of_objects=bool(objects))
 
 

@@ -100,7 +100,8 @@ class SongFile:
     @property
     def changed(self) -> list[str]:
         """The columns of which another text than the file's own is read."""
-        return [reading.column for reading in self.readings.values() if reading.column and reading.is_changed]
+        changed = (reading.column for reading in self.readings.values() if reading.column and reading.is_changed)
+        return list(dict.fromkeys(changed))
 
     def value(self, name: str) -> str:
         """The field's text as SQL over `source`."""
