@@ -291,7 +291,6 @@ def test_many_columns_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("genre,Genre\na,b\n", "names a column twice"),
         ("0.5,0.2,x\n0.1,0.3,y\n", "has no header: its first line holds values"),
         ("Song A,Ann,0.5,120,-7.2,200000\nSong B,Ann,0.5,120,-7.2,200000\n", "has no header"),
         ("", "is empty"),

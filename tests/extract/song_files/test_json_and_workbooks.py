@@ -85,6 +85,13 @@ def test_sheets_of_equal_columns_are_one(tmp_path: Path) -> None:
         staged(other / "C")
 
 
+def test_a_table_may_begin_anywhere_in_a_sheet(tmp_path: Path) -> None:
+    """Guards against a title in the first row that is taken for the header."""
+    rows = [["My songs", None, None], [None, None, None], ["song", "artist", "song"], ["x", "y", "z"]]
+    found = staged(workbook(tmp_path / "songs.xlsx", {"songs": rows}))
+    assert (found.columns, found.rows) == (["song", "artist", "song (2)"], [("x", "y", "z")])
+
+
 def test_a_workbook_in_a_zip(tmp_path: Path) -> None:
     """Guards against a workbook taken for an archive in the archive."""
     inner = workbook(tmp_path / "songs.xlsx", {"A": [["a", "b"], [1, 2]]})
