@@ -16,7 +16,7 @@ from typing import IO
 
 from extract.song_files import archives
 from extract.song_files.errors import SongFileError
-from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, ending_of, kind_of
+from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, PACKINGS, ending_of, kind_of
 
 STANDARD_INPUT = "Standard input"
 """What errors call it, since its file is one of ours and soon gone."""
@@ -26,14 +26,14 @@ STANDARD_INPUT = "Standard input"
 class Table:
     """A table of a container: the file at `path`, or the file `inner` in the zip there.
 
-    `name` is what errors call it, `kind` one of `kinds.TABLES`.
+    `name` is what errors call it, `kind` one of `kinds.TABLES`; `packing` is one of `kinds.PACKINGS`, if it is packed.
     """
 
     name: str
     path: Path
     kind: str
     inner: str | None = None
-    is_gzipped: bool = False
+    packing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Container:
     def dataset(self) -> str:
         """The name without its endings: what the dataset is called unless another name is given."""
         name = self.path.resolve().name if self.path.is_dir() else Path(self.member or self.path.name).name
-        endings = "|".join((*ENDINGS, "gz", "zip"))
+        endings = "|".join((*ENDINGS, *PACKINGS.values(), "zip"))
         return name if self.path.is_dir() else re.sub(rf"(?<=.)(\.({endings}))+$", "", name, flags=re.IGNORECASE)
 
     def digest(self) -> "hashlib._Hash":
@@ -126,7 +126,7 @@ def _tables(path: Path, name: str, file_format: str | None, member: str | None) 
     if isinstance(found, str):
         if member is not None and found != "xlsx":
             raise SongFileError(f"{name} is one file, not an archive with {member} in it.")
-        yield _one(name, path, None, kind if found != "xlsx" else found, beginning, file_format)
+        yield _one(name, path, None, found, file_format)
         return
     if member is not None:
         if member not in found:
@@ -142,22 +142,22 @@ def _tables(path: Path, name: str, file_format: str | None, member: str | None) 
             if ENDINGS.get(ending_of(inner)) != "xlsx":
                 raise SongFileError(f"{label} is an archive in its turn. Unpack it, and give what is in it.")
             kind = "xlsx"
-        yield _one(label, path, inner, kind, beginning, file_format)
+        yield _one(label, path, inner, kind, file_format)
 
 
-def _one(name: str, path: Path, inner: str | None, kind: str, beginning: bytes, file_format: str | None) -> Table:
-    """The table that a file is, itself or as what is packed in it with gzip."""
-    is_gzipped = kind == "gzip"
-    if is_gzipped:
-        unpacked = archives.gunzipped_beginning(name, beginning)
+def _one(name: str, path: Path, inner: str | None, kind: str, file_format: str | None) -> Table:
+    """The table that a file is, itself or as what is packed in it."""
+    packing = kind if kind in PACKINGS else None
+    if packing:
+        unpacked = archives.unpacked_beginning(name, packing, path, inner)
         if not unpacked:
             raise SongFileError(f"{name} is empty. Give {KNOWN}, with a header.")
         kind = kind_of(name, unpacked, file_name=inner or path.name)
-        if kind in ("gzip", "zip"):
+        if kind in (*PACKINGS, "zip"):
             raise SongFileError(f"{name} is packed twice. Unpack it, and give what is in it.")
     if file_format and kind in ("csv", "json"):
         kind = file_format
-    return Table(name, path, kind, inner, is_gzipped)
+    return Table(name, path, kind, inner, packing)
 
 
 def _beginning(path: Path, name: str) -> bytes:

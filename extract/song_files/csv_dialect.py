@@ -105,7 +105,7 @@ def _comments(first: Sequence[str], delimiter: str | None) -> int:
     if not count or count == len(first):
         return 0
     above = first[count - 1 :]
-    is_header = _matching(above, delimiter or _delimiter(above)) == 1
+    is_header = _matching(above, delimiter or _delimiter(above), has_title=False) == 1
     return count - 1 if is_header else count
 
 
@@ -114,14 +114,17 @@ def _delimiter(first: Sequence[str]) -> str:
     return max(DELIMITERS, key=lambda delimiter: (_matching(first, delimiter), first[0].count(delimiter)))
 
 
-def _matching(first: Sequence[str], delimiter: str) -> float:
-    """The share of the first rows that have as many fields as the header, with this delimiter; -1 for one column."""
+def _matching(first: Sequence[str], delimiter: str, *, has_title: bool = True) -> float:
+    """The share of the first rows that have as many fields as the header, with this delimiter; -1 for one column.
+
+    Before the header there may be a title, unless `has_title` is false.
+    """
     try:
         reader = csv.reader(first, delimiter=delimiter, skipinitialspace=True)
         widths = [len(row) for row in islice(reader, ROWS_COMPARED) if row]
     except csv.Error:
         return -1
-    header, *rows = widths[rows_before_header(widths) :] or [0]
+    header, *rows = widths[rows_before_header(widths) if has_title else 0 :] or [0]
     if header < 2:
         return -1
     return sum(width == header for width in rows) / len(rows) if rows else 0

@@ -94,7 +94,14 @@ def _count(decisions: Decisions) -> dict[str, Cells]:
 
 
 def _separator(decisions: Decisions, name: str) -> str | None:
-    return decisions.units.get(name) or decisions.columns.layout.separator(name)
+    separator, layout = decisions.units.get(name) or decisions.columns.layout.separator(name), decisions.columns.layout
+    is_said = name in decisions.units or name in layout.separators
+    if name == "genre" and not is_said and plain(decisions.readings[name].column or "").endswith("genres"):
+        having = (
+            f"select count(*) from (from {TABLE} where contains({decisions.text(name)}, {quoted(separator)}) limit 1)"
+        )
+        return separator if count(decisions.connection, having) else ","
+    return separator
 
 
 def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) -> Reading:
@@ -108,11 +115,26 @@ def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) ->
         first = f"({items})[1]" if name == "genre" else texts.joined(items)
         return reading.doing(first, f"read as lists{chosen}", items)
     if not (separator and cells.separated):
+        _ask_for_a_separator(decisions, name)
         return reading
     items, what = texts.split(text, separator), f"split at {separator} in {cells.separated:,} rows{chosen}"
     if name == "genre":
         return reading.doing(f"({items})[1]", what, items)
     return replace(reading, items=items, done=(*reading.done, what))  # the cell stays as its source wrote it
+
+
+def _ask_for_a_separator(decisions: Decisions, name: str) -> None:
+    """Say where many cells of a layout that is not known have commas, which may separate or belong to the names."""
+    if name in decisions.columns.layout.separators or name in decisions.units:
+        return
+    text = decisions.text(name)
+    having = count(decisions.connection, f"select count(*) from {TABLE} where contains({text}, ',')")
+    if having * 10 > decisions.rows:
+        what = "artists" if name == "artist_name" else "genres"
+        decisions.notes.append(
+            f"Commas in {decisions.readings[name].column} ({having:,} rows) are read as part of the names. If they "
+            f"separate {what}: --unit {name}=,"
+        )
 
 
 def _items(decisions: Decisions, text: str) -> str:

@@ -40,9 +40,9 @@ def parts(file: Container, folder: Path) -> Iterator[Part]:
         if table.inner is not None:
             path = folder / "unzipped"
             archives.unpack_zipped(table.name, table.path, table.inner, path, allowances[table.path])
-        if table.is_gzipped:
-            packed, path = path, folder / "gunzipped"
-            archives.unpack_gzipped(table.name, packed, path, allowances[table.path])
+        if table.packing:
+            packed, path = path, folder / "unpacked"
+            archives.unpack(table.name, table.packing, packed, path, allowances[table.path])
         text = Part.text
         if table.kind in ("csv", "json"):
             path, text = as_utf8(path, table.name, folder / "text", notes, has_lines=table.kind == "csv")

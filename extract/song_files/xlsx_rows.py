@@ -11,8 +11,9 @@ from itertools import islice
 import duckdb
 from python_calamine import CalamineError, CalamineWorkbook
 
-from extract.song_files.archives import unpacked, way_to_name_one
-from extract.song_files.errors import SongFileError
+from extract.song_files.archives import unpacked
+from extract.song_files.errors import SeveralTables, SongFileError
+from extract.song_files.layouts import most_known
 from extract.song_files.parts import Part
 from extract.song_files.rows import ROWS_COMPARED, TABLE, Record, check_columns, fill, rows_before_header, told_apart
 
@@ -73,9 +74,9 @@ def _stage(connection: duckdb.DuckDBPyConnection, part: Part, book: CalamineWork
         raise SongFileError(f"{part.name} has no sheet with a table. Give one whose first row names the columns.")
     columns, *others = headers.values()
     if any(sorted(other) != sorted(columns) for other in others):
-        first = way_to_name_one(part.path, next(iter(headers)))
-        raise SongFileError(
-            f"{part.name} has several sheets with different columns: {', '.join(headers)}. Name one of them: {first}"
+        listed = ", ".join(headers)
+        raise SeveralTables(
+            f"{part.name} has several sheets with different columns: {listed}.", f"{part.name}/{most_known(headers)}"
         )
     check_columns(part.name, columns)
     fill(connection, TABLE, columns, _records(book, headers, {name: row for name, (row, _) in found.items()}, columns))

@@ -364,11 +364,10 @@ def test_bytes_that_are_not_utf8_are_read_as_windows_1252(
         ("danceability,energy\n".encode("utf-16"), "it lacks audio features"),
         (b"\n\n\n", "first line is empty"),
         (b'"danceability,energy\n1,2\n', "header cannot be read"),
-        (b"genre,Genre\na,b\n", "names a column twice .*: genre, Genre"),
-        (b"just some words\nand more\n", "It has the columns: just some words"),
+        (b"just some words\nand more\n", "has one column only, 'just some words'"),
         (b"caf\xe9,b\n1,2\n", "It has the columns: café, b"),
     ],
-    ids=["empty", "binary", "header alone", "blank", "quote", "twice", "prose", "latin-1 header"],
+    ids=["empty", "binary", "header alone", "blank", "quote", "prose", "latin-1 header"],
 )
 def test_what_is_no_csv_is_told_with_the_files_name(
     tmp_path: Path, warehouse_file: Path, content: bytes, message: str

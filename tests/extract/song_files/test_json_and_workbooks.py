@@ -78,7 +78,7 @@ def test_sheets_of_equal_columns_are_one(tmp_path: Path) -> None:
     assert staged(path).rows == [("1", "2"), ("3", "4")]
     assert staged(path).notes == ("2 sheets, read as one: A, B",)
     other = workbook(tmp_path / "other.xlsx", {"A": [["a", "b"], [1, 2]], "My songs": [["c", "b"], [4, 3]]})
-    with pytest.raises(SongFileError, match="different columns: A, My songs. Name one of them: .*other.xlsx/A"):
+    with pytest.raises(SongFileError, match="different columns: A, My songs."):
         staged(other)
     assert staged(other / "My songs").rows == [("4", "3")]
     with pytest.raises(SongFileError, match="no sheet 'C'. It has: A, My songs"):

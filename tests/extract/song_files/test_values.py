@@ -221,3 +221,26 @@ def test_artists_that_are_objects_as_python_writes_them(
     cell = """[{'href': 'x', 'id': '1', 'name': 'Ann'}, {'id': '2', 'name': "B's"}]"""
     import_dump(study_csv({"artist_name": cell}), warehouse_file)
     assert json.loads(query(TRACKS)[0][0])["artists"] == [{"name": "Ann"}, {"name": "B's"}]
+
+
+def test_what_may_separate_is_split_or_asked_for(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a genre called "techno, indie", and a comma in artists' names about which nothing is said."""
+    path = study_csv({"genre": "techno,indie", "artist_name": "Ann, Bob"}, {"genre": "jazz", "artist_name": "Cy"})
+    path.write_text(path.read_text().replace("genre", "Genres").replace("artist_name", "Artists"))
+    report = import_dump(path, warehouse_file)
+    assert query("select genre from raw.tracks order by listing_id") == [("techno",), ("jazz",)]
+    assert report.file.notes == (
+        "Commas in Artists (1 rows) are read as part of the names. If they separate artists: --unit artist_name=,",
+    )
+    path.write_text(path.read_text().replace("Genres", "style of music").replace("jazz", "jazz; blues"))
+    report = import_dump(path, warehouse_file, name="other", options=ReadingOptions({"genre": "style of music"}))
+    assert query("select genre from raw.tracks where dataset = 'other' order by 1") == [("jazz",), ("techno,indie",)]
+
+
+def test_columns_of_two_tables_that_pandas_joined(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against songs without titles where a file has them twice."""
+    path = study_csv({"song_name": "One", "tempo": "99"})
+    path.write_text(path.read_text().replace("song_name", "track_name_x").replace("tempo", "tempo_y"))
+    import_dump(path, warehouse_file)
+    assert json.loads(query(TRACKS)[0][0])["name"] == "One"
+    assert json.loads(query(FEATURES)[0][0])["tempo"] == 99
