@@ -86,23 +86,11 @@ def import_dump(
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
     container = contained(path)
-    name = name or container.dataset
-    if name in RESERVED_NAMES:
-        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    name = _dataset_name(container, name)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        known = raw.dataset(connection, name)
-        if not options and known and known.reading:
-            options = ReadingOptions.of_json(known.reading)
-        options = options or ReadingOptions()
-        digest = _digest(container, options)
-        if known and known.content_sha256 != digest:
-            other = f"song-genres import {for_shell(path)} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
-            raise SongFileError(
-                f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
-                f"options, such as another --map. Give this one a name of its own: {other}"
-            )
+        known, options, digest = _landed_before(connection, container, name, options)
         file = read(connection, container, IMPORT, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
@@ -118,9 +106,16 @@ def import_dump(
     return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
-def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions | None = None) -> ImportReport:
-    """What `import_dump` would do, without a warehouse. Raises `SongFileError` as it does."""
+def look_at_dump(
+    path: Path, warehouse_file: Path, *, name: str | None = None, options: ReadingOptions | None = None
+) -> ImportReport:
+    """What `import_dump` would do, which lands nothing and makes no warehouse. Raises `SongFileError` as it does."""
     container = contained(path)
+    name = _dataset_name(container, name)
+    known, options = None, options or ReadingOptions()
+    if warehouse_file.exists():
+        with files.connect(warehouse_file, read_only=True) as connection:
+            known, options, _ = _landed_before(connection, container, name, options)
     with (
         tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
         files.connect(Path(folder) / "look.duckdb") as connection,
@@ -128,10 +123,37 @@ def look_at_dump(path: Path, *, name: str | None = None, options: ReadingOptions
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         file = read(connection, container, IMPORT, options)
         problem_rows, problems = require_usable(connection, file)
-    return ImportReport(
-        name or container.dataset, f"dump:{path.name}", file, already_landed=False, problem_rows=problem_rows,
-        problems=tuple(problems),
-    )  # fmt: skip
+    return ImportReport(name, f"dump:{path.name}", file, bool(known), problem_rows, tuple(problems))
+
+
+def _dataset_name(file: Container, name: str | None) -> str:
+    """What the file's dataset is called. Raises `SongFileError` for a name that means something else."""
+    name = name or file.dataset
+    if name in RESERVED_NAMES:
+        raise SongFileError(f"{file.name}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+    return name
+
+
+def _landed_before(
+    connection: duckdb.DuckDBPyConnection, file: Container, name: str, options: ReadingOptions | None
+) -> tuple[raw.Dataset | None, ReadingOptions, str]:
+    """The dataset, if it was landed before; the options, which it remembers where none are given; and the digest.
+
+    Raises `SongFileError` where it was landed with other content or other options.
+    """
+    known = raw.dataset(connection, name)
+    if not options and known and known.reading:
+        options = ReadingOptions.of_json(known.reading)
+    options = options or ReadingOptions()
+    digest = _digest(file, options)
+    if known and known.content_sha256 != digest:
+        again = IMPORT.command.replace("FILE", for_shell(file.name))
+        raise SongFileError(
+            f"{file.name}: a dataset {name!r} was landed before from {known.source}, with other content or other "
+            f"options, such as another --map. Give this one a name of its own:\n"
+            f"{again} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
+        )
+    return known, options, digest
 
 
 def _digest(file: Container, options: ReadingOptions) -> str:

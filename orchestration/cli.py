@@ -95,6 +95,7 @@ Pace = Annotated[
 BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after so many requests.")
 ]
+SONG_FILE = "CSV, JSON, Parquet or .xlsx, also packed (.zip, .gz, .bz2, .xz), or a folder of them (docs/files.md)."
 MappingOption = Annotated[
     list[str] | None, typer.Option("--map", help="our_field=column, for a column we do not know; repeat it.")
 ]
@@ -254,7 +255,7 @@ def sandbox(
 
 @app.command(name="import")
 def import_command(
-    file: Annotated[Path, typer.Argument(help="CSV (also .gz), Parquet or JSON lines.")],
+    file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     name: Annotated[str | None, typer.Option(help="The dataset's name; the file's name by default.")] = None,
     mapping: MappingOption = None,
     unit: UnitOption = None,
@@ -268,7 +269,7 @@ def import_command(
     with _plain_errors(), screen_progress() as progress:
         options = _reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres)
         if dry_run:
-            report = look_at_dump(file, name=name, options=options)
+            report = look_at_dump(file, files.warehouse_path(), name=name, options=options)
         else:
             report = import_dump(file, files.warehouse_path(), name=name, options=options, progress=progress)
     print_import(report, is_landed=not dry_run)
@@ -276,7 +277,7 @@ def import_command(
 
 @app.command()
 def clean(
-    file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
+    file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
@@ -366,9 +367,7 @@ def train(
 def predict(
     file: Annotated[
         str,
-        typer.Argument(
-            metavar="IN", help="Songs with audio features: CSV, Parquet or JSON lines; - is standard input."
-        ),
+        typer.Argument(metavar="IN", help=f"Songs with audio features: {SONG_FILE} - is standard input."),
     ],
     out: Annotated[
         str | None,

@@ -123,11 +123,12 @@ def print_extraction(extraction: "Extraction") -> None:
 def print_import(report: "ImportReport", *, is_landed: bool) -> None:
     """How a file was read, what an import landed of it or would land, and the first rows that cannot be used."""
     verb = "was landed already; nothing changed" if report.already_landed else f"landed {report.listings:,} listings"
-    end = (
-        f"{verb}. It is the active one now."
-        if is_landed
-        else f"would land {report.listings:,} listings; nothing was landed."
-    )
+    if is_landed:
+        end = f"{verb}. It is the active one now."
+    elif report.already_landed:
+        end = "was landed already; an import would change nothing but make it the active one."
+    else:
+        end = f"would land {report.listings:,} listings; nothing was landed."
     console.print(f"Dataset [bold]{escape(report.dataset)}[/] ({escape(report.layout)} layout): {end}")
     print_reading(FileReading.of(report.file, report.problem_rows, report.problems))
 

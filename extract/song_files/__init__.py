@@ -9,7 +9,7 @@ options.py is what a person says of the file. Not here: what is made of the rows
 ml/scoring.py), and any judgement of a row, which is the dbt project's.
 """
 
-from extract.song_files.containers import Container, contained, standard_input
+from extract.song_files.containers import Container, contained, file_around, standard_input
 from extract.song_files.errors import ListeningHistory, SongFileError
 from extract.song_files.layouts import CLEAN, IMPORT, PREDICT, Layout, Purpose
 from extract.song_files.options import ReadingOptions
@@ -17,5 +17,5 @@ from extract.song_files.reading import ColumnUse, SongFile, read, require_usable
 
 __all__ = [
     "CLEAN", "IMPORT", "PREDICT", "ColumnUse", "Container", "Layout", "ListeningHistory", "Purpose", "ReadingOptions",
-    "SongFile", "SongFileError", "contained", "read", "require_usable", "standard_input",
+    "SongFile", "SongFileError", "contained", "file_around", "read", "require_usable", "standard_input",
 ]  # fmt: skip

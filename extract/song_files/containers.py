@@ -97,7 +97,7 @@ def contained(path: Path, *, name: str | None = None, file_format: str | None = 
     if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
         raise SongFileError(f"{name!r}: the file's name is not text in UTF-8. Rename the file.")
     member = None
-    if not path.exists() and (file := next((folder for folder in path.parents if folder.is_file()), None)):
+    if not path.exists() and (file := file_around(path)):
         path, member = file, str(path.relative_to(file))
     if not path.exists():
         raise SongFileError(f"{name} does not exist. Give the path of {KNOWN}.")
@@ -108,6 +108,11 @@ def contained(path: Path, *, name: str | None = None, file_format: str | None = 
     state = _state(path)
     tables = tuple(_tables(path, str(path) if member else name, file_format, member))
     return Container(path, name, tables, (state,), member)
+
+
+def file_around(path: Path) -> Path | None:
+    """The archive or workbook whose table `path` names, as in `archive.zip/songs.csv`; None for any other path."""
+    return next((folder for folder in path.parents if folder.is_file()), None)
 
 
 def _folder(path: Path, name: str) -> Container:

@@ -210,9 +210,12 @@ def _with_words(decisions: Decisions, name: str, reading: Reading) -> Reading:
     if not known:
         return reading
     if dates := [(word, rows) for word, rows in found if word in known and texts.is_date(word)]:
-        turned = " and ".join(f"{known[word]}/4 into {word}" for word, _ in dates[:2]) + " …" * (len(dates) > 2)
+        turned = [f"{known[word]}/4 into {word}" for word, _ in dates]
+        others = f" ({', '.join(turned[1:3])}{' …' if len(turned) > 3 else ''} among them)" if turned[1:] else ""
         rows, beats = sum(rows for _, rows in dates), dict.fromkeys(known[word] for word, _ in dates)
-        decisions.notes.append(f"A spreadsheet has turned {turned} in {rows:,} rows: read as {', '.join(beats)} beats.")
+        decisions.notes.append(
+            f"A spreadsheet has turned {turned[0]} in {rows:,} rows{others}: read as {' or '.join(beats)} beats."
+        )
     word = next(iter(known))
     modes = {word: mode for word in known if name == "key" and (mode := texts.mode_of_key(word)) is not None}
     if len(modes) == len(known) and "mode" not in decisions.readings:

@@ -210,7 +210,7 @@ def test_signs_of_print_are_read(study_csv: StudyCsv, warehouse_file: Path, quer
 def test_dates_for_time_signatures_are_told_as_they_are(study_csv: StudyCsv, warehouse_file: Path) -> None:
     """Guards against a sentence that names one date for all of them."""
     report = import_dump(study_csv({"time_signature": "3-Apr"}, *[{"time_signature": "4-Apr"}] * 2), warehouse_file)
-    sentence = "A spreadsheet has turned 4/4 into 4-Apr and 3/4 into 3-Apr in 3 rows: read as 4, 3 beats."
+    sentence = "A spreadsheet has turned 4/4 into 4-Apr in 3 rows (3/4 into 3-Apr among them): read as 4 or 3 beats."
     assert sentence in report.file.notes
 
 
