@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Iterator
 from json import JSONDecodeError
-from typing import IO
+from typing import IO, Any
 
 from extract.song_files.encodings import LONGEST_LINE, lines
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING
+from extract.song_files.layouts import recognise
 from extract.song_files.parts import Part
 from extract.song_files.rows import Record
 
@@ -24,6 +25,9 @@ _DECODER = json.JSONDecoder(strict=False)  # a line break within a text spoils i
 _BETWEEN = re.compile(r"[\s,]*")
 _COLON = re.compile(r"\s*:?\s*")
 _BLOCK = 1 << 16
+FIELDS_OF_A_TABLE = 2
+"""A table within an object has more columns than these that are known; a song's own objects (its album) have fewer."""
+
 _LONGEST_WORD = len("-Infinity") + 1
 
 
@@ -68,6 +72,10 @@ def _values(part: Part) -> Iterator[str]:
         part.notes.append(f"the songs are what stands under {key}")
         yield from _cut(part.name, io.StringIO(first))
         return
+    if second is None and (songs := _rows_of_a_table(first)):
+        part.notes.append("one object holds the whole table, as pandas writes it: read row by row")
+        yield from (json.dumps(song, ensure_ascii=False) for song in songs)
+        return
     with part.path.open(encoding="utf-8-sig", newline="") as file:
         yield from _cut(part.name, file)
 
@@ -91,7 +99,7 @@ def _cut(name: str, file: IO[str]) -> Iterator[str]:
         if len(text) - at > LONGEST_LINE:
             raise SongFileError(
                 f"{name}: value {row + 1:,} has more than {LONGEST_LINE >> 20} MiB, which no song has. Is it the right "
-                "file?"
+                "file? From pandas: frame.to_json('songs.jsonl', orient='records', lines=True)"
             )
         more = file.read(max(_BLOCK, len(text) - at))
         if not more:
@@ -132,11 +140,36 @@ def _within_a_wrapper(text: str) -> tuple[str, str] | None:
             key, at = _DECODER.raw_decode(text, at)
             at = _after(_COLON, text, at)
             value, end = _DECODER.raw_decode(text, at)
-            if key in WRAPPERS and isinstance(value, list) and value and isinstance(value[0], dict):
+            if key in WRAPPERS and isinstance(value, list) and any(isinstance(item, dict) for item in value):
                 return key, text[at:end]
             at = _after(_BETWEEN, text, end)
     except (JSONDecodeError, IndexError, RecursionError):
         return None
+    return None
+
+
+def _rows_of_a_table(text: str) -> list[dict[str, Any]] | None:
+    """The rows of an object that is a table by columns, by rows or split in two; None where it is a song itself."""
+    try:
+        table = json.loads(text, strict=False)
+    except (JSONDecodeError, RecursionError):
+        return None
+    if not isinstance(table, dict) or not table:
+        return None
+    if isinstance(names := table.get("columns"), list) and isinstance(rows := table.get("data"), list):
+        return [dict(zip(map(str, names), row, strict=False)) for row in rows if isinstance(row, list)]
+    first, *others = table.values()
+    if isinstance(first, list) and len(recognise("", list(table), {}).fields) > FIELDS_OF_A_TABLE:
+        if any(not isinstance(column, list) or len(column) != len(first) for column in others):
+            return None
+        return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    if not isinstance(first, dict) or any(not isinstance(other, dict) for other in others):
+        return None
+    if len(recognise("", list(table), {}).fields) > FIELDS_OF_A_TABLE:
+        return [{name: column.get(row) for name, column in table.items()} for row in first]
+    if len(recognise("", list(first), {}).fields) > FIELDS_OF_A_TABLE:
+        return [{"index": key, **row} if key.isdecimal() else {"spotify_track_id": key, **row}
+                for key, row in table.items()]  # fmt: skip
     return None
 
 
