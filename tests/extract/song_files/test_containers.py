@@ -115,6 +115,21 @@ def test_windows_1252_has_its_own_signs(tmp_path: Path) -> None:
     assert staged(path).rows == [("‘’“” – … € \x81", "Öé")]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "word"), [("cp932", "夜風カフェ"), ("cp1251", "Кварц"), ("gb18030", "周杰伦"), ("cp949", "아이유")]
+)
+def test_text_that_is_not_western_is_refused_with_what_it_may_be(tmp_path: Path, encoding: str, word: str) -> None:
+    """Guards against titles landed as `–é•—ƒJ`, and against a guess: libraries take short titles for Korean."""
+    (path := tmp_path / "my songs.csv").write_bytes(csv_text([(word, word, "1.5")] * 9).encode(encoding))
+    with pytest.raises(SongFileError) as caught:
+        staged(path)
+    first, second, third = str(caught.value).splitlines()
+    assert "neither in UTF-8 nor in a Western encoding" in first
+    assert f"'{word}' ({encoding.upper()})" in second
+    assert third.startswith("iconv -f ")
+    assert third.endswith(f" -t UTF-8 '{path}' > songs-in-utf8.csv")
+
+
 def test_a_file_joined_of_two_encodings_is_right_in_both(tmp_path: Path) -> None:
     """Guards against Ã© for é in all rows, because of one row that is not UTF-8."""
     path = tmp_path / "songs.csv"
