@@ -90,7 +90,7 @@ def import_dump(
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        known, options, digest = _landed_before(connection, container, name, options)
+        known, options = _landed_before(connection, container, name, options)
         file = read(connection, container, IMPORT, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
@@ -100,6 +100,8 @@ def import_dump(
             raw.use(connection, name)
         else:
             reading = options.as_json() if options else None
+            digest = _digest(container, options)
+            container.require_unchanged()
             dataset = raw.Dataset(name, source, content_sha256=digest, reading=reading)
             raw.land(connection, dataset, documents(connection, file))
     progress(stage, 3, 3)
@@ -115,7 +117,7 @@ def look_at_dump(
     known, options = None, options or ReadingOptions()
     if warehouse_file.exists():
         with files.connect(warehouse_file, read_only=True) as connection:
-            known, options, _ = _landed_before(connection, container, name, options)
+            known, options = _landed_before(connection, container, name, options)
     with (
         tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
         files.connect(Path(folder) / "look.duckdb") as connection,
@@ -136,8 +138,8 @@ def _dataset_name(file: Container, name: str | None) -> str:
 
 def _landed_before(
     connection: duckdb.DuckDBPyConnection, file: Container, name: str, options: ReadingOptions | None
-) -> tuple[raw.Dataset | None, ReadingOptions, str]:
-    """The dataset, if it was landed before; the options, which it remembers where none are given; and the digest.
+) -> tuple[raw.Dataset | None, ReadingOptions]:
+    """The dataset, if it was landed before, and the options, which it remembers where none are given.
 
     Raises `SongFileError` where it was landed with other content or other options.
     """
@@ -145,15 +147,15 @@ def _landed_before(
     if not options and known and known.reading:
         options = ReadingOptions.of_json(known.reading)
     options = options or ReadingOptions()
-    digest = _digest(file, options)
-    if known and known.content_sha256 != digest:
+    # Only then, since it reads the whole file, which may be none that is worth it.
+    if known and known.content_sha256 != _digest(file, options):
         again = IMPORT.command.replace("FILE", for_shell(file.name))
         raise SongFileError(
             f"{file.name}: a dataset {name!r} was landed before from {known.source}, with other content or other "
             f"options, such as another --map. Give this one a name of its own:\n"
             f"{again} --name {for_shell(f'{name}-2')}{options.as_arguments()}"
         )
-    return known, options, digest
+    return known, options
 
 
 def _digest(file: Container, options: ReadingOptions) -> str:

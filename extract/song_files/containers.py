@@ -1,7 +1,8 @@
-"""What a person holds that has songs in it, looked at but not read: a file, an archive of files, or a folder of them.
+"""What a person holds that has songs in it: a file, an archive or a folder of files, and its tables as plain files.
 
-Belongs here: which tables it has, what its dataset is called, and whether it stays as it is while it is read. Not here:
-what bytes say (kinds.py), how archives are unpacked (archives.py), rows and columns (csv_rows.py and its like).
+Belongs here: which tables it has, what its dataset is called, whether it stays as it is while it is read, and the way
+to what the readers of rows can read. Not here: what bytes say (kinds.py), how archives are unpacked (archives.py),
+encodings (encodings.py), rows and columns (csv_rows.py and its like).
 """
 
 import hashlib
@@ -10,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from extract.song_files import archives
+from extract.song_files.encodings import Text, as_utf8
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, PACKINGS, ending_of, kind_of
 
@@ -194,3 +196,42 @@ def standard_input(stream: IO[bytes], *, is_json: bool | None = None) -> Iterato
             shutil.copyfileobj(stream, file)
         file_format = None if is_json is None else "json" if is_json else "csv"
         yield contained(path, name=STANDARD_INPUT, file_format=file_format)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table as a plain file.
+
+    `name` is what errors call it; `text` what is known of a CSV's or JSON's lines; `sheet` is the one that was asked
+    for; `notes` are what the person should know of how it was read, added to by those who read it.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    text: Text = Text(0, 0, has_last_end=True)
+    sheet: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def parts(file: Container, folder: Path) -> Iterator[Part]:
+    """Each table of the file in turn, with its copies in `folder`, which are removed before the next one.
+
+    Raises `SongFileError` for what cannot be unpacked, or is no text.
+    """
+    allowances = {path: archives.Allowance(str(path), size) for path, size, _ in file.states}
+    for table in file.tables:
+        path, notes = table.path, list[str]()
+        if table.inner is not None:
+            path = folder / "unzipped"
+            archives.unpack_zipped(table.name, table.path, table.inner, path, allowances[table.path])
+        if table.packing:
+            packed, path = path, folder / "unpacked"
+            archives.unpack(table.name, table.packing, packed, path, allowances[table.path])
+        text = Part.text
+        if table.kind in ("csv", "json"):
+            path, text = as_utf8(path, table.name, folder / "text", notes, has_lines=table.kind == "csv")
+        sheet = file.member if table.inner is None else None
+        yield Part(path, table.name, table.kind, text, sheet, notes)
+        for copy in folder.iterdir():
+            copy.unlink()

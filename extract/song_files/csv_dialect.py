@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from extract.song_files.containers import Part
 from extract.song_files.encodings import LONGEST_LINE, lines
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING
-from extract.song_files.parts import Part
 from extract.song_files.rows import ROWS_COMPARED, check_columns, rows_before_header, told_apart
 
 DELIMITERS = ",;\t|"

@@ -10,9 +10,9 @@ from itertools import islice
 
 import duckdb
 
+from extract.song_files.containers import Part
 from extract.song_files.csv_dialect import Dialect, dialect_of
 from extract.song_files.encodings import lines as lines_of
-from extract.song_files.parts import Part
 from extract.song_files.rows import TABLE, Record, count, fill, leave_out, leave_out_empty
 from warehouse.files import file_to_read, identifier, quoted
 

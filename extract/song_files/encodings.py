@@ -63,8 +63,6 @@ def as_utf8(path: Path, name: str, copy: Path, notes: list[str], *, has_lines: b
     if encoding := wide_encoding(beginning):
         source = _transcode(path, copy, encoding, name)
         notes.append(f"read as {_NAMES[encoding]}")
-    elif b"\0" in beginning:
-        raise SongFileError(f"{name} is not text but binary data, of a kind that is not known here.")
     found = _survey(source, name, has_lines=has_lines)
     if found.is_utf8 and not found.has_only_carriage_returns:
         return source, found.text

@@ -83,6 +83,8 @@ def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
     for signature, packing in _PACKED:
         if beginning.startswith(signature) and not _is_a_line_of_text(beginning):
             return packing
+    if b"\0" in beginning and not wide_encoding(beginning):
+        raise SongFileError(f"{name} is not text but binary data, of a kind that is not known here.")
     text = _beginning_of_text(beginning)
     if text.startswith(("{", "[")):
         if is_listening_history(file_name, text):

@@ -1,12 +1,15 @@
 """How ids, titles, artists and genres are read: what is missing, what is an address, and what is a list.
 
-Belongs here: what is counted of such columns, what is decided, and the ids of files that have none. Not here: the SQL
-of a conversion (texts.py), and which spellings are one genre (genres.py).
+Belongs here: what is counted of such columns, what is decided, the ids of files that have none, and which spellings are
+one genre. Not here: the SQL of a conversion (texts.py).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from extract.song_files import genres, texts
+import duckdb
+
+from extract.song_files import texts
 from extract.song_files.layouts import SEVERAL, contents, plain
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.rows import TABLE, count
@@ -15,6 +18,8 @@ from warehouse.files import quoted
 from warehouse.values import is_missing
 
 NAMES = ("spotify_track_id", "song_name", "artist_name", "genre")
+SPELLINGS_SHOWN = 5
+
 NEVER_A_NAME = ("spotify_track_id", "genre")
 """What is none of these is missing: no genre is called NA, while a song or an artist may be."""
 
@@ -169,12 +174,41 @@ def merge_spellings(decisions: Decisions) -> None:
     """Say which genres are nearly equal, and make one of each where that was asked for."""
     genre = decisions.readings["genre"]
     one = f"unnest({genre.items})" if decisions.options.all_genres and genre.items else genre.text
-    groups = genres.near_equal(decisions.connection, f"select {one} from {TABLE} where __text is null")
+    groups = _near_equal(decisions.connection, f"select {one} from {TABLE} where __text is null")
     if not groups:
         return
     if decisions.options.merge_genres:
         items = genre.items
         if items:
-            items = f"list_transform({items}, lambda genre: {genres.merging('genre', groups)})"
-        decisions.readings["genre"] = genre.doing(genres.merging(genre.text, groups), "spellings merged", items)
-    decisions.notes.append(genres.told(groups, are_merged=decisions.options.merge_genres))
+            items = f"list_transform({items}, lambda genre: {_merging('genre', groups)})"
+        decisions.readings["genre"] = genre.doing(_merging(genre.text, groups), "spellings merged", items)
+    decisions.notes.append(_told(groups, are_merged=decisions.options.merge_genres))
+
+
+def _near_equal(connection: duckdb.DuckDBPyConnection, genres: str) -> list[list[tuple[str, int]]]:
+    """The genres that differ in case, spaces and marks alone, with their rows: the most frequent spelling first.
+
+    `genres` is a query that gives a genre a row.
+    """
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for genre, rows in connection.execute(
+        f"select genre, count(*) from ({genres}) as found(genre) where genre is not null group by genre "
+        "order by 2 desc, 1"
+    ).fetchall():
+        groups.setdefault(plain(genre) or genre, []).append((genre, rows))
+    return [spellings for spellings in groups.values() if len(spellings) > 1]
+
+
+def _merging(genre: str, groups: Sequence[Sequence[tuple[str, int]]]) -> str:
+    """The genre, as SQL, in the most frequent of its spellings."""
+    others: Mapping[str, str] = {spelling: group[0][0] for group in groups for spelling, _ in group[1:]}
+    return texts.word_or_itself(genre, others)
+
+
+def _told(groups: Sequence[Sequence[tuple[str, int]]], *, are_merged: bool) -> str:
+    """The groups in a sentence."""
+    named = [", ".join(f"{spelling!r} {rows:,}" for spelling, rows in group) for group in groups[:SPELLINGS_SHOWN]]
+    more = f"; and {len(groups) - SPELLINGS_SHOWN} more" if len(groups) > SPELLINGS_SHOWN else ""
+    if are_merged:
+        return f"Spellings of one genre, merged into the first: {'; '.join(named)}{more}."
+    return f"Genres that differ in spelling alone: {'; '.join(named)}{more}. --merge-genres makes one of each."

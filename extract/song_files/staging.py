@@ -10,13 +10,12 @@ from pathlib import Path
 
 import duckdb
 
-from extract.song_files.containers import Container
+from extract.song_files.containers import Container, Part, parts
 from extract.song_files.csv_rows import stage_csv
 from extract.song_files.errors import SeveralTables, SongFileError
 from extract.song_files.json_rows import stage_json
 from extract.song_files.layouts import most_known
 from extract.song_files.parquet_rows import stage_parquet
-from extract.song_files.parts import Part, parts
 from extract.song_files.rows import TABLE, append, count
 from extract.song_files.xlsx_rows import stage_xlsx
 

@@ -12,9 +12,9 @@ import duckdb
 from python_calamine import CalamineError, CalamineWorkbook
 
 from extract.song_files.archives import unpacked
+from extract.song_files.containers import Part
 from extract.song_files.errors import SeveralTables, SongFileError
 from extract.song_files.layouts import most_known
-from extract.song_files.parts import Part
 from extract.song_files.rows import ROWS_COMPARED, TABLE, Record, check_columns, fill, rows_before_header, told_apart
 
 MOST_CELLS = 30_000_000  # as many as the longest sheet has in 28 columns; the reader takes about 40 bytes for each

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from extract.dumps import import_dump, look_at_dump
-from extract.song_files import ReadingOptions, SongFileError
+from extract.song_files import Container, ReadingOptions, SongFileError
 
 Query = Callable[..., list[tuple[Any, ...]]]
 StudyCsv = Callable[..., Path]
@@ -567,3 +567,13 @@ def test_a_look_says_what_an_import_would_do(study_csv: StudyCsv, warehouse_file
     with pytest.raises(SongFileError, match="no name for a dump's dataset"):
         look_at_dump(path, warehouse_file, name="spotify")
     assert query("select count(*) from raw.datasets") == [(1,)]
+
+
+def test_a_file_that_is_none_is_not_read_to_its_end(
+    tmp_path: Path, warehouse_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against minutes for 10 GB of what the first bytes show to be no table."""
+    monkeypatch.setattr(Container, "digest", lambda _: pytest.fail("read to its end"))
+    (path := tmp_path / "songs.csv").write_bytes(b"a,b\n" + b"\0" * 1000)
+    with pytest.raises(SongFileError, match="not text but binary data"):
+        import_dump(path, warehouse_file)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from orchestration.cli import app
+from orchestration.failures import sentence
 
 runner = CliRunner()
 
@@ -59,3 +61,11 @@ def test_import_makes_the_dataset_active(songs_csv: Path) -> None:
     listed = runner.invoke(app, ["datasets"])
     assert "mine" in listed.output
     assert "active" in listed.output
+
+
+def test_too_little_memory_is_told_in_a_sentence() -> None:
+    """Guards against a traceback for a file whose texts of a megabyte each do not fit."""
+    words = sentence(duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate\n\nPossible solutions:"))
+    assert words is not None
+    assert "a column of long texts" in words
+    assert "Possible solutions" not in words

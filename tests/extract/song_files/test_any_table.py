@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.song_files import contained
+from extract.song_files.containers import parts
 from extract.song_files.csv_dialect import dialect_of
 from extract.song_files.csv_rows import csv_records, stage_csv
-from extract.song_files.parts import parts
 from extract.song_files.rows import TABLE, fill, leave_out_empty
 from tests.extract.song_files.staged import csv_text, staged
 from tests.extract.song_files.workbook import workbook

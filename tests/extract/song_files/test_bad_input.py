@@ -219,7 +219,8 @@ def test_an_archive_cut_short_or_damaged_is_told(tmp_path: Path, at: float) -> N
     ):
         place = int(len(packed) * at)
         for content in (packed[:place], packed[:place] + b"\xff\0\xff" * 40 + packed[place + 120 :]):
-            with pytest.raises(SongFileError, match="cannot be unpacked; it may be damaged or cut short"):
+            # Of bzip2 a damaged block gives bytes, which may be found to be no text before the block's end is read.
+            with pytest.raises(SongFileError, match="cannot be unpacked; it may be damaged or cut short|is not text"):
                 staged(written(tmp_path / "songs.csv", content))
 
 
