@@ -8,6 +8,14 @@ class SongFileError(ValueError):
     """A song file that cannot be used; the message says what is wrong, where, and what to do."""
 
 
+class SeveralTables(SongFileError):
+    """Tables with different columns in one file; `one` is the path of the one that is most likely meant."""
+
+    def __init__(self, message: str, one: str) -> None:
+        super().__init__(message)
+        self.one = one
+
+
 class ListeningHistory(SongFileError):
     """A file of Spotify's that says which songs a person played or kept, and not how they sound."""
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
+from orchestration.failures import sentence
 from warehouse import files
 from warehouse.features import AUDIO_FEATURES
 
@@ -134,3 +136,11 @@ def test_a_run_with_an_unknown_model_lands_nothing(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 1
     assert "There is no model 'nosuch'" in result.output + result.stderr
     assert not (tmp_path / "w.duckdb").exists()
+
+
+def test_too_little_memory_is_told_in_a_sentence() -> None:
+    """Guards against a traceback for a file whose texts of a megabyte each do not fit."""
+    words = sentence(duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate\n\nPossible solutions:"))
+    assert words is not None
+    assert "a column of long texts" in words
+    assert "Possible solutions" not in words
