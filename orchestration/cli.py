@@ -25,6 +25,7 @@ from orchestration.screens import (
     print_active_dataset,
     print_cleaning,
     print_datasets,
+    print_difference,
     print_export,
     print_extraction,
     print_import,
@@ -460,6 +461,16 @@ def publish() -> None:
     with _plain_errors(), console.status("Publishing …"):
         publication = publish_copy()
     print_publication(publication, files.published_path().absolute())
+
+
+@app.command()
+def diff() -> None:
+    """Compare the warehouse with the published copy, mart by mart: what `song-genres publish` would change."""
+    from warehouse.publication import difference
+
+    with _plain_errors(), console.status("Comparing …"):
+        found = difference()
+    print_difference(found, files.published_path().absolute())
 
 
 @app.command()
