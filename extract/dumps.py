@@ -126,12 +126,11 @@ def _land(
     path = container.path
     stage = f"importing {path.name}"
     progress(stage, 0, 3)
-    name = _name(path, container, name)
+    name = _dataset_name(container, name)
     with files.connect(warehouse_file) as connection:
         raw.create_raw_tables(connection)
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        known = raw.dataset(connection, name)
-        options, digest = _settled(path, container, name, options or ReadingOptions(), known, purpose)
+        known, options = _landed_before(connection, container, name, options, purpose)
         file = read(connection, container, purpose, options)
         progress(stage, 1, 3)
         problem_rows, problems = require_usable(connection, file)
@@ -141,6 +140,8 @@ def _land(
             raw.use(connection, name)
         else:
             reading = options.as_json() if options else None
+            digest = _digest(container, options, purpose)
+            container.require_unchanged()
             dataset = raw.Dataset(name, source, is_synthetic, content_sha256=digest, reading=reading)
             tables = documents(connection, file)
             if music.plays:
@@ -154,14 +155,13 @@ def _land(
 def look_at_dump(
     path: Path, warehouse_file: Path, *, name: str | None = None, options: ReadingOptions | None = None
 ) -> ImportReport:
-    """What `import_dump` would do, without changing anything or making a warehouse. Raises as it does."""
+    """What `import_dump` would do, which lands nothing and makes no warehouse. Raises `SongFileError` as it does."""
     container = contained(path)
-    name = _name(path, container, name)
-    known = None
+    name = _dataset_name(container, name)
+    known, options = None, options or ReadingOptions()
     if warehouse_file.exists():
         with files.connect(warehouse_file, read_only=True) as connection:
-            known = raw.dataset(connection, name)
-    options, _ = _settled(path, container, name, options or ReadingOptions(), known, IMPORT)
+            known, options = _landed_before(connection, container, name, options, IMPORT)
     with (
         tempfile.TemporaryDirectory(prefix="song-genres-") as folder,
         files.connect(Path(folder) / "look.duckdb") as connection,
@@ -173,31 +173,32 @@ def look_at_dump(
     return ImportReport(name, source, file, bool(known), problem_rows, tuple(problems))
 
 
-def _name(path: Path, file: Container, name: str | None) -> str:
-    """The dataset's name. Raises `SongFileError` for one that means something else."""
+def _dataset_name(file: Container, name: str | None) -> str:
+    """What the file's dataset is called. Raises `SongFileError` for a name that means something else."""
     name = name or file.dataset
     if name in RESERVED_NAMES:
-        raise SongFileError(f"{path}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
+        raise SongFileError(f"{file.name}: {name!r} is no name for a dump's dataset. Give another: --name my-{name}")
     return name
 
 
-def _settled(
-    path: Path, file: Container, name: str, given: ReadingOptions, known: raw.Dataset | None, purpose: Purpose
-) -> tuple[ReadingOptions, str]:
-    """How the file is read, as it was `given` or is remembered with the dataset that is `known`, and its digest.
+def _landed_before(
+    connection: duckdb.DuckDBPyConnection, file: Container, name: str, given: ReadingOptions | None, purpose: Purpose
+) -> tuple[raw.Dataset | None, ReadingOptions]:
+    """The dataset, if it was landed before, and the options, which it remembers where none are given.
 
-    Raises `SongFileError` where the known dataset is of another file, or was read by other options.
+    Raises `SongFileError` where it was landed with other content or other options.
     """
-    options = given or (ReadingOptions.of_json(known.reading) if known and known.reading else given)
-    digest = _digest(file, options, purpose)
-    if known and known.content_sha256 != digest:
-        again = purpose.command.replace("FILE", for_shell(path))
-        other = f"{again} --name {for_shell(f'{name}-2')}{given.as_arguments()}"
+    known = raw.dataset(connection, name)
+    options = given or (ReadingOptions.of_json(known.reading) if known and known.reading else ReadingOptions())
+    # Only then, since it reads the whole file, which may be none that is worth it.
+    if known and known.content_sha256 != _digest(file, options, purpose):
+        again = purpose.command.replace("FILE", for_shell(file.name))
         raise SongFileError(
-            f"{path}: a dataset {name!r} was landed before from {known.source}, with other content or other "
-            f"options, such as another --map. Give this one a name of its own: {other}"
+            f"{file.name}: a dataset {name!r} was landed before from {known.source}, with other content or other "
+            f"options, such as another --map. Give this one a name of its own:\n"
+            f"{again} --name {for_shell(f'{name}-2')}{(given or ReadingOptions()).as_arguments()}"
         )
-    return options, digest
+    return known, options
 
 
 def _digest(file: Container, options: ReadingOptions, purpose: Purpose) -> str:

@@ -15,7 +15,8 @@ from extract.http import LOOPBACK
 from extract.own_music import is_own_music
 from extract.sandbox import SANDBOX
 from extract.settings import CrawlOptions, CredentialsError, Settings, reccobeats_address
-from extract.song_files import OnlySongs, ReadingOptions, SongFileError
+from extract.song_files import OnlySongs, ReadingOptions, SongFileError, file_around
+from extract.song_files.kinds import KNOWN
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
 from warehouse.raw import Dataset
@@ -49,12 +50,13 @@ def extract(
     """Land what `source` has and the warehouse lacks, make it the active dataset, and say what is there.
 
     `source` is, in this order: `auto` (the active dataset, or the sandbox where nothing was landed yet), `sandbox` or
-    `spotify`; the path of a file of songs that exists; a published dump's name; the name of a landed dataset, which is
-    then made the active one. A file without genres, or without audio features, is a list of songs (`extract_songs`).
-    `options` are for crawls, `reading` for files. Raises what `crawl`, `import_dump` and `fetch` raise.
+    `spotify`; the path of a file of songs that exists, or of a table in one; a published dump's name; the name of a
+    landed dataset, which is then made the active one. A file without genres, or without audio features, is a list of
+    songs (`extract_songs`). `options` are for crawls, `reading` for files. Raises what `crawl`, `import_dump` and
+    `fetch` raise.
     """
     options = options or CrawlOptions()
-    is_dump = Path(source).exists() or source in PUBLISHED_DUMPS
+    is_dump = _is_path(source) or source in PUBLISHED_DUMPS
     if reading and not is_dump and (source in ("auto", *CRAWLED) or source in _landed(warehouse_file)):
         raise SongFileError(
             f"{reading.as_arguments().strip()}: these options are for a file. Give its path: make run INPUT=songs.csv"
@@ -153,7 +155,7 @@ def import_or_fetch(
 
     Raises `SongFileError`, which lists the known names, where `source` is neither.
     """
-    if Path(source).exists() or (Path(source).suffix and source not in PUBLISHED_DUMPS):
+    if _is_path(source) or (Path(source).suffix and source not in PUBLISHED_DUMPS):
         return import_dump(Path(source), warehouse_file, options=options, progress=progress)
     if source in PUBLISHED_DUMPS:
         path = fetch(source, progress=progress)
@@ -162,8 +164,13 @@ def import_or_fetch(
     raise SongFileError(
         f"{source!r} is neither a file nor a name that is known here.\n"
         f"Names: auto, {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. Landed datasets: {landed}.\n"
-        "Otherwise give the path of a CSV (also .gz), Parquet or JSON-lines file."
+        f"Otherwise give the path of {KNOWN}."
     )
+
+
+def _is_path(source: str) -> bool:
+    """Whether there is such a file or folder, or a file of which it names a table: `archive.zip/songs.csv`."""
+    return Path(source).exists() or file_around(Path(source)) is not None
 
 
 def _landed(warehouse_file: Path) -> list[str]:

@@ -25,6 +25,7 @@ from orchestration.screens import (
     print_active_dataset,
     print_cleaning,
     print_datasets,
+    print_difference,
     print_export,
     print_extraction,
     print_import,
@@ -96,6 +97,7 @@ Pace = Annotated[
 BudgetOption = Annotated[
     int | None, typer.Option("--request-budget", help="Stop in good order after this many requests.")
 ]
+SONG_FILE = "CSV, JSON, Parquet or .xlsx, also packed (.zip, .gz, .bz2, .xz), or a folder of them (docs/files.md)."
 MappingOption = Annotated[
     list[str] | None, typer.Option("--map", help="field=column, for a column that is not recognised; repeatable.")
 ]
@@ -281,7 +283,7 @@ def sandbox(
 
 @app.command(name="import")
 def import_command(
-    file: Annotated[Path, typer.Argument(help="CSV (also .gz), Parquet or JSON lines.")],
+    file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     name: Annotated[str | None, typer.Option(help="The dataset's name; the file's name by default.")] = None,
     mapping: MappingOption = None,
     unit: UnitOption = None,
@@ -303,7 +305,7 @@ def import_command(
 
 @app.command()
 def clean(
-    file: Annotated[Path, typer.Argument(help="A dump: CSV (also .gz), Parquet or JSON lines.")],
+    file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
@@ -393,9 +395,7 @@ def train(
 def predict(
     file: Annotated[
         str,
-        typer.Argument(
-            metavar="IN", help="Songs with audio features: CSV, Parquet or JSON lines; - is standard input."
-        ),
+        typer.Argument(metavar="IN", help=f"Songs with audio features: {SONG_FILE} - is standard input."),
     ],
     out: Annotated[
         str | None,
@@ -484,6 +484,16 @@ def publish() -> None:
     with _plain_errors(), console.status("Publishing …"):
         publication = publish_copy()
     print_publication(publication, files.published_path().absolute())
+
+
+@app.command()
+def diff() -> None:
+    """Compare the warehouse with the published copy, mart by mart: what `song-genres publish` would change."""
+    from warehouse.publication import difference
+
+    with _plain_errors(), console.status("Comparing …"):
+        found = difference()
+    print_difference(found, files.published_path().absolute())
 
 
 @app.command()

@@ -43,6 +43,12 @@ def sentence(error: BaseException | None) -> str | None:
             f"The disk is full ({error}). What was landed and published before is as it was. Free some space, then run "
             "the same again."
         )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return (
+            f"The memory that DuckDB may use does not suffice ({str(error).splitlines()[0]}). In a file of songs a "
+            "column of long texts, such as lyrics, is the usual cause: write the file without it, and run the same "
+            "again. What was landed and published before is as it was."
+        )
     refused = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
     if refused or (isinstance(error, duckdb.IOException) and "Permission denied" in str(error)):
         where = Path(str(getattr(error, "filename", None) or "")).absolute() if refused else "the database"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ml.training import Run
     from orchestration.songs import ScoredFile
     from warehouse.exports import Export
-    from warehouse.publication import Publication
+    from warehouse.publication import Difference, MartChange, Publication
     from warehouse.raw import Dataset
 
 # Names of datasets, genres, columns and files may hold brackets: only what is printed with markup=True is markup.
@@ -166,7 +166,7 @@ def print_songs(scored: "ScoredFile") -> None:
     label = ", a model of synthetic data" if scored.is_synthetic else ""
     table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{scored.run_id}{label}")
     for number, song in enumerate(scored.first, start=1):
-        name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
+        name = song.get(scored.file.columns.get("song_name", "")) or f"song {number}"
         guesses = [
             f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
             for rank in range(1, 6)
@@ -278,10 +278,40 @@ def print_publication(publication: "Publication", path: Path) -> None:
     if not publication.changes:
         console.print("There was no copy before.")
         return
+    print_changes(publication.changes)
+
+
+def print_changes(changes: "Sequence[MartChange]") -> None:
+    """How many rows of each mart were added, removed and changed."""
     table = Table("mart", "rows added", "removed", "changed")
-    for change in publication.changes:
+    for change in changes:
         table.add_row(change.mart, f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}")
     console.print(table)
+
+
+def print_difference(difference: "Difference", path: Path) -> None:
+    """What publishing would change, with the first keys of the rows that it would, and whether it would be refused."""
+    from warehouse.publication import MART_KEYS
+
+    changed = [change for change in difference.changes if change.examples]
+    if difference.before is None:
+        console.print(f"There is no published copy with marts at {path} to compare with.", soft_wrap=True)
+    elif difference.before != difference.dataset:
+        console.print(
+            f"The two hold different datasets: the warehouse {difference.dataset}, the published copy "
+            f"{difference.before}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if difference.changes:
+        print_changes(difference.changes)
+        console.print("The first by their keys:" if changed else "No row of a mart differs.")
+    for change in changed:
+        console.print(f"{change.mart} ({', '.join(MART_KEYS[change.mart])})", highlight=False)
+        for kind, keys in change.examples.items():
+            console.print(f"  {kind}: {'; '.join(keys)}", highlight=False, soft_wrap=True)
+    if difference.refusal:
+        errors.print(f"It would not be published as it is. {difference.refusal}", style="yellow", soft_wrap=True)
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:

@@ -6,9 +6,9 @@ exactly these tracks, the copy itself, and what differs from the copy before. Ev
 rules on rows, which are dbt tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from warehouse.files import (
     WarehouseError,
     WarehouseMissing,
     connect,
+    identifier,
     published_path,
     quoted,
     warehouse_path,
@@ -27,6 +28,7 @@ from warehouse.files import (
 )
 from warehouse.raw import LANDED_AT
 
+NO_MARTS = "dbt has built no marts here yet. Run `dbt build` first, or `make run` for everything."
 REBUILD = "The published copy stays as it is. Run `dbt build`, then `song-genres publish`."
 TRAIN = "Train one with `song-genres run`."
 
@@ -49,6 +51,9 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
     "track_outliers": ("spotify_track_id",),
 }
 """The columns that name a row of each mart: a row of the same key in both copies is the same row, changed or not."""
+
+EXAMPLES = 3
+DATASET = "select any_value(dataset) from {}.cleaning_audit"
 
 
 LAST_BUILD = """
@@ -98,12 +103,31 @@ class ShownModel:
 
 @dataclass(frozen=True)
 class MartChange:
-    """How many rows of a mart were added, removed and changed against the copy before."""
+    """How many rows of a mart were added, removed and changed against the copy before.
+
+    `examples` has for each of the three the smallest keys of such rows, at most `EXAMPLES`, as text in the order of
+    `MART_KEYS`.
+    """
 
     mart: str
     added: int
     removed: int
     changed: int
+    examples: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What publishing would change now: the dataset of the warehouse, that of the copy (`before`), and each mart.
+
+    `before` is None, and `changes` empty, where there is no copy. `refusal` says why `publish` would refuse the
+    warehouse as it is, empty where it would not.
+    """
+
+    dataset: str
+    before: str | None
+    changes: Sequence[MartChange]
+    refusal: str
 
 
 @dataclass(frozen=True)
@@ -212,11 +236,11 @@ def require_tested_build(connection: duckdb.DuckDBPyConnection) -> None:
         last = connection.execute(
             f"select command, began_at, is_complete, is_tested, problems from ({LAST_BUILD})"
         ).fetchone()
-        held = connection.execute("select any_value(dataset) from marts.cleaning_audit").fetchone()
+        held = connection.execute(DATASET.format("marts")).fetchone()
     except duckdb.CatalogException:
         last = held = None
     if not last or not last[0] or not held:
-        raise WarehouseError("dbt has built no marts here yet. Run `dbt build` first, or `make run` for everything.")
+        raise WarehouseError(NO_MARTS)
     command, began_at, is_complete, is_tested, problems = last
     said = f": {problems}" if problems else ""
     if not is_complete:
@@ -272,7 +296,7 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
         connection.execute(f'copy from database "{name}" to copy')
         _keep_only(connection, model.run_id, build.tracks_digest)
-        before, changes = _changes(connection, published)
+        before, changes = _changes(connection, "copy", published)
         connection.execute("detach copy")
     return Publication(published.stat().st_size, build, model, before, changes)
 
@@ -290,55 +314,97 @@ def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None, digest
         connection.execute("delete from copy.ml.song_predictions where tracks_digest <> ?", [digest])
 
 
-def _changes(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[str | None, list[MartChange]]:
-    """The dataset of the earlier copy, and for each mart how the attached `copy` differs from it."""
+def difference(warehouse: Path | None = None, published: Path | None = None) -> Difference:
+    """What `publish` would change of `published`, mart by mart; nothing is written.
+
+    By default the files that WAREHOUSE_PATH and PUBLISHED_PATH name. Raises `WarehouseMissing`, `WarehouseLocked`, or
+    `WarehouseError` where dbt has built no marts, or the copy is no database.
+    """
+    warehouse, published = warehouse or warehouse_path(), published or published_path()
+    if published.exists():
+        connect(published, read_only=True).close()  # what is no database is told; `publish` would replace it
+    with connect(warehouse, read_only=True) as connection:
+        try:
+            (dataset,) = connection.execute(DATASET.format("marts")).fetchone() or (None,)
+        except duckdb.CatalogException:
+            dataset = None
+        if dataset is None:
+            raise WarehouseError(NO_MARTS)
+        refusal = ""
+        try:
+            require_tested_build(connection)
+        except WarehouseError as error:
+            refusal = str(error)
+        (name,) = connection.execute("select current_database()").fetchone() or ("",)
+        before, changes = _changes(connection, str(name), published)
+    return Difference(str(dataset), before, changes, refusal)
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection, database: str, published: Path
+) -> tuple[str | None, list[MartChange]]:
+    """The dataset of the earlier copy, and for each mart how the attached `database` differs from it."""
     if not published.exists():
         return None, []
+    earlier = f"{database} before"
     try:
-        connection.execute(f"attach {quoted(published.absolute())} as before (read_only)")
+        connection.execute(f"attach {quoted(published.absolute())} as {identifier(earlier)} (read_only)")
     except duckdb.Error:  # it is to be replaced, whatever it is
         return None, []
     try:
-        (dataset,) = connection.execute("select any_value(dataset) from before.marts.cleaning_audit").fetchone() or (
-            None,
-        )
-        return dataset, [_change(connection, mart) for mart in sorted(MART_KEYS)]
+        (dataset,) = connection.execute(DATASET.format(f"{identifier(earlier)}.marts")).fetchone() or (None,)
+        return dataset, [_change(connection, mart, database, earlier) for mart in sorted(MART_KEYS)]
     except duckdb.CatalogException:
         return None, []
     finally:
-        connection.execute("detach before")
+        connection.execute(f"detach {identifier(earlier)}")
 
 
-def _change(connection: duckdb.DuckDBPyConnection, mart: str) -> MartChange:
-    """Compare rows by the columns that both copies have; where one copy lacks the mart, all rows are new or gone."""
-    columns: dict[str, list[str]] = {"copy": [], "before": []}
-    for database, column in connection.execute(
-        "select database_name, column_name from duckdb_columns() where schema_name = 'marts' and table_name = ? "
-        "and database_name in ('copy', 'before') order by column_index",
-        [mart],
-    ).fetchall():
-        columns[database].append(column)
-    if not (columns["copy"] and columns["before"]):
-        rows = {
-            database: _count(connection, f"select count(*) from {database}.marts.{mart}") if found else 0
-            for database, found in columns.items()
-        }
-        return MartChange(mart, rows["copy"], rows["before"], 0)
+def _change(connection: duckdb.DuckDBPyConnection, mart: str, database: str, earlier: str) -> MartChange:
+    """Compare rows by the columns that both copies have; where one lacks the mart or its key, all are new or gone."""
     keys = MART_KEYS[mart]
-    others = [name for name in columns["copy"] if name in columns["before"] and name not in keys]
-    same = " and ".join(f"new.{key} is not distinct from old.{key}" for key in keys)
-    differs = " or ".join(f"new.{name} is distinct from old.{name}" for name in others) or "false"
-    added, removed, changed = connection.execute(
+    new, old = _columns(connection, database, mart), _columns(connection, earlier, mart)
+    is_comparable = set(keys) <= set(new) & set(old)
+    same = " and ".join(f"new.{key} is not distinct from old.{key}" for key in keys) if is_comparable else "false"
+    compared = [name for name in new if name in old and name not in keys] if is_comparable else []
+    differs = " or ".join(f"new.{name} is distinct from old.{name}" for name in compared) or "false"
+    key = ", ".join(f"coalesce(new.{key}, old.{key})" for key in keys)
+    rows = connection.execute(
         f"""
-        select count(*) filter (old.is_there is null), count(*) filter (new.is_there is null),
-            count(*) filter (new.is_there and old.is_there and ({differs}))
-        from (select *, true as is_there from copy.marts.{mart}) as new
-        full join (select *, true as is_there from before.marts.{mart}) as old on {same}
+        with compared as (
+            select
+                case when old.is_there is null then 'added' when new.is_there is null then 'removed' else 'changed' end
+                    as kind,
+                row({key}) as key
+            from ({_rows(database, mart, new, compared)}) as new
+            full join ({_rows(earlier, mart, old, compared)}) as old on {same}
+            where old.is_there is null or new.is_there is null or {differs}
+        )
+        select kind, count(*), min(key, {EXAMPLES}) from compared group by kind order by kind
         """
-    ).fetchone() or (0, 0, 0)
-    return MartChange(mart, added, removed, changed)
+    ).fetchall()
+    counts = {kind: count for kind, count, _ in rows}
+    examples = {
+        kind: [", ".join("NULL" if part is None else str(part) for part in key) for key in few] for kind, _, few in rows
+    }
+    added, removed, changed = (counts.get(kind, 0) for kind in ("added", "removed", "changed"))
+    return MartChange(mart, added, removed, changed, examples)
 
 
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    (count,) = connection.execute(query).fetchone() or (0,)
-    return int(count)
+def _columns(connection: duckdb.DuckDBPyConnection, database: str, mart: str) -> list[str]:
+    """The columns of a mart in their order; none where the database lacks it."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select column_name from duckdb_columns() where (database_name, schema_name, table_name) = (?, 'marts', ?) "
+            "order by column_index",
+            [database, mart],
+        ).fetchall()
+    ]
+
+
+def _rows(database: str, mart: str, columns: Sequence[str], compared: Sequence[str]) -> str:
+    """A query of a mart's key, which is NULL where it has none, and of the columns to compare; no rows without it."""
+    keys = [key if key in columns else f"null as {key}" for key in MART_KEYS[mart]]
+    table = f"from {identifier(database)}.marts.{mart}" if columns else "where false"
+    return f"select {', '.join([*keys, *compared, 'true as is_there'])} {table}"

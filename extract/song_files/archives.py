@@ -1,20 +1,22 @@
 """Archives and folders: which files in them are tables, and how they are unpacked without filling the disk.
 
-Belongs here: zip, gzip and folders. Not here: what a file is by its bytes (kinds.py), and what stands in it. No name
-from an archive is ever used as a path: what is unpacked has names of our own, in a folder of our own.
+Belongs here: zip, folders, and single files packed with gzip, bzip2 or xz. Not here: what a file is by its bytes
+(kinds.py), and what stands in it. No name from an archive is ever used as a path: what is unpacked has names of our
+own, in a folder of our own.
 """
 
+import bz2
 import gzip
+import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, cast
 
 from extract.song_files.errors import ListeningHistory, SongFileError
-from extract.song_files.kinds import BEGINNING, ENDINGS, ending_of, is_named_like_a_history
-from warehouse.files import for_shell
+from extract.song_files.kinds import BEGINNING, ENDINGS, PACKINGS, ending_of, is_named_like_a_history
 
 FREE_BYTES = 256 << 20
 MAXIMUM_RATIO = 100
@@ -24,7 +26,10 @@ never more than the third. Tables of songs pack to a third or a tenth; only what
 
 _ENCRYPTED = 0x1
 _READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python bounds what it unpacks at once for these alone
-_ARCHIVE_ENDINGS = ("zip", "7z", "rar", "tar", "tgz", "gz", "bz2", "xz", "zst")
+_ARCHIVE_ENDINGS = ("zip", "7z", "rar", "tar", "tgz", *PACKINGS.values(), "zst")
+_UNPACKED: dict[str, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file), "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile,
+}  # fmt: skip
 _OFFICE = (
     ("xl/workbook.bin", "a binary workbook (.xlsb)"),
     ("word/document.xml", "a word processor's document (.docx)"),
@@ -54,7 +59,9 @@ def damage_told(name: str) -> Iterator[None]:
     """Tell of an archive that is damaged as a `SongFileError`; a disk that is full is another matter."""
     try:
         yield
-    except (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # damage has no number
+            raise
         raise SongFileError(f"{name} cannot be unpacked; it may be damaged or cut short: {error}") from error
 
 
@@ -116,21 +123,20 @@ def shown(inner: str) -> str:
     return inner if inner.isprintable() else repr(inner)
 
 
-def way_to_name_one(path: Path, inner: str) -> str:
-    """The table `inner` of the archive, folder or workbook at `path`, as a person names it for the shell."""
-    return for_shell(f"{path}/{inner}")
-
-
 def beginning_of_zipped(name: str, path: Path, inner: str) -> bytes:
     """The first bytes of a file in a zip, unpacked."""
     with damage_told(name), zipfile.ZipFile(path) as archive, archive.open(inner) as file:
         return file.read(BEGINNING)
 
 
-def gunzipped_beginning(name: str, beginning: bytes) -> bytes:
-    """The first bytes of what is packed with gzip, from its own first bytes."""
-    with damage_told(name):
-        return zlib.decompressobj(wbits=31).decompress(beginning, BEGINNING)
+def unpacked_beginning(name: str, packing: str, path: Path, inner: str | None) -> bytes:
+    """The first bytes of what is packed in the file at `path`, or in the file `inner` of the zip there."""
+    with damage_told(name), ExitStack() as stack:
+        if inner is None:
+            file: IO[bytes] = stack.enter_context(path.open("rb"))
+        else:
+            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(inner))
+        return stack.enter_context(_UNPACKED[packing](file)).read(BEGINNING)
 
 
 def unpack_zipped(name: str, path: Path, inner: str, target: Path, allowance: Allowance) -> None:
@@ -139,9 +145,9 @@ def unpack_zipped(name: str, path: Path, inner: str, target: Path, allowance: Al
         _copy(file, target, allowance)
 
 
-def unpack_gzipped(name: str, path: Path, target: Path, allowance: Allowance) -> None:
-    """Write what is in the gzip to `target`."""
-    with damage_told(name), gzip.open(path) as file:
+def unpack(name: str, packing: str, path: Path, target: Path, allowance: Allowance) -> None:
+    """Write what is packed in the file to `target`."""
+    with damage_told(name), path.open("rb") as source, _UNPACKED[packing](source) as file:
         _copy(cast(IO[bytes], file), target, allowance)
 
 

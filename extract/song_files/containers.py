@@ -1,7 +1,8 @@
-"""What a person holds that has songs in it, looked at but not read: a file, an archive of files, or a folder of them.
+"""What a person holds that has songs in it: a file, an archive or a folder of files, and its tables as plain files.
 
-Belongs here: which tables it has, what its dataset is called, and whether it stays as it is while it is read. Not here:
-what bytes say (kinds.py), how archives are unpacked (archives.py), rows and columns (csv_rows.py and its like).
+Belongs here: which tables it has, what its dataset is called, whether it stays as it is while it is read, and the way
+to what the readers of rows can read. Not here: what bytes say (kinds.py), how archives are unpacked (archives.py),
+encodings (encodings.py), rows and columns (csv_rows.py and its like).
 """
 
 import hashlib
@@ -10,13 +11,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from extract.song_files import archives
+from extract.song_files.encodings import Text, as_utf8
 from extract.song_files.errors import SongFileError
-from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, ending_of, kind_of
+from extract.song_files.kinds import BEGINNING, ENDINGS, KNOWN, PACKINGS, ending_of, kind_of
 
 STANDARD_INPUT = "Standard input"
 """What errors call it, since its file is one of ours and soon gone."""
@@ -26,14 +28,14 @@ STANDARD_INPUT = "Standard input"
 class Table:
     """A table of a container: the file at `path`, or the file `inner` in the zip there.
 
-    `name` is what errors call it, `kind` one of `kinds.TABLES`.
+    `name` is what errors call it, `kind` one of `kinds.TABLES`; `packing` is one of `kinds.PACKINGS`, if it is packed.
     """
 
     name: str
     path: Path
     kind: str
     inner: str | None = None
-    is_gzipped: bool = False
+    packing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Container:
     def dataset(self) -> str:
         """The name without its endings: what the dataset is called unless another name is given."""
         name = self.path.resolve().name if self.path.is_dir() else Path(self.member or self.path.name).name
-        endings = "|".join((*ENDINGS, "gz", "zip"))
+        endings = "|".join((*ENDINGS, *PACKINGS.values(), "zip"))
         return name if self.path.is_dir() else re.sub(rf"(?<=.)(\.({endings}))+$", "", name, flags=re.IGNORECASE)
 
     def digest(self) -> "hashlib._Hash":
@@ -97,7 +99,7 @@ def contained(path: Path, *, name: str | None = None, file_format: str | None = 
     if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
         raise SongFileError(f"{name!r}: the file's name is not text in UTF-8. Rename the file.")
     member = None
-    if not path.exists() and (file := next((folder for folder in path.parents if folder.is_file()), None)):
+    if not path.exists() and (file := file_around(path)):
         path, member = file, str(path.relative_to(file))
     if not path.exists():
         raise SongFileError(f"{name} does not exist. Give the path of {KNOWN}.")
@@ -108,6 +110,11 @@ def contained(path: Path, *, name: str | None = None, file_format: str | None = 
     state = _state(path)
     tables = tuple(_tables(path, str(path) if member else name, file_format, member))
     return Container(path, name, tables, (state,), member)
+
+
+def file_around(path: Path) -> Path | None:
+    """The archive or workbook whose table `path` names, as in `archive.zip/songs.csv`; None for any other path."""
+    return next((folder for folder in path.parents if folder.is_file()), None)
 
 
 def _folder(path: Path, name: str) -> Container:
@@ -126,7 +133,7 @@ def _tables(path: Path, name: str, file_format: str | None, member: str | None) 
     if isinstance(found, str):
         if member is not None and found != "xlsx":
             raise SongFileError(f"{name} is one file, not an archive with {member} in it.")
-        yield _one(name, path, None, kind if found != "xlsx" else found, beginning, file_format)
+        yield _one(name, path, None, found, file_format)
         return
     if member is not None:
         if member not in found:
@@ -142,22 +149,22 @@ def _tables(path: Path, name: str, file_format: str | None, member: str | None) 
             if ENDINGS.get(ending_of(inner)) != "xlsx":
                 raise SongFileError(f"{label} is an archive in its turn. Unpack it, and give what is in it.")
             kind = "xlsx"
-        yield _one(label, path, inner, kind, beginning, file_format)
+        yield _one(label, path, inner, kind, file_format)
 
 
-def _one(name: str, path: Path, inner: str | None, kind: str, beginning: bytes, file_format: str | None) -> Table:
-    """The table that a file is, itself or as what is packed in it with gzip."""
-    is_gzipped = kind == "gzip"
-    if is_gzipped:
-        unpacked = archives.gunzipped_beginning(name, beginning)
+def _one(name: str, path: Path, inner: str | None, kind: str, file_format: str | None) -> Table:
+    """The table that a file is, itself or as what is packed in it."""
+    packing = kind if kind in PACKINGS else None
+    if packing:
+        unpacked = archives.unpacked_beginning(name, packing, path, inner)
         if not unpacked:
             raise SongFileError(f"{name} is empty. Give {KNOWN}, with a header.")
         kind = kind_of(name, unpacked, file_name=inner or path.name)
-        if kind in ("gzip", "zip"):
+        if kind in (*PACKINGS, "zip"):
             raise SongFileError(f"{name} is packed twice. Unpack it, and give what is in it.")
     if file_format and kind in ("csv", "json"):
         kind = file_format
-    return Table(name, path, kind, inner, is_gzipped)
+    return Table(name, path, kind, inner, packing)
 
 
 def _beginning(path: Path, name: str) -> bytes:
@@ -189,3 +196,42 @@ def standard_input(stream: IO[bytes], *, is_json: bool | None = None) -> Iterato
             shutil.copyfileobj(stream, file)
         file_format = None if is_json is None else "json" if is_json else "csv"
         yield contained(path, name=STANDARD_INPUT, file_format=file_format)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table as a plain file.
+
+    `name` is what errors call it; `text` what is known of a CSV's or JSON's lines; `sheet` is the one that was asked
+    for; `notes` are what the person should know of how it was read, added to by those who read it.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    text: Text = Text(0, 0, has_last_end=True)
+    sheet: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def parts(file: Container, folder: Path) -> Iterator[Part]:
+    """Each table of the file in turn, with its copies in `folder`, which are removed before the next one.
+
+    Raises `SongFileError` for what cannot be unpacked, or is no text.
+    """
+    allowances = {path: archives.Allowance(str(path), size) for path, size, _ in file.states}
+    for table in file.tables:
+        path, notes = table.path, list[str]()
+        if table.inner is not None:
+            path = folder / "unzipped"
+            archives.unpack_zipped(table.name, table.path, table.inner, path, allowances[table.path])
+        if table.packing:
+            packed, path = path, folder / "unpacked"
+            archives.unpack(table.name, table.packing, packed, path, allowances[table.path])
+        text = Part.text
+        if table.kind in ("csv", "json"):
+            path, text = as_utf8(path, table.name, folder / "text", notes, has_lines=table.kind == "csv")
+        sheet = file.member if table.inner is None else None
+        yield Part(path, table.name, table.kind, text, sheet, notes)
+        for copy in folder.iterdir():
+            copy.unlink()

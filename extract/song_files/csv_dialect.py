@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from extract.song_files.containers import Part
 from extract.song_files.encodings import LONGEST_LINE, lines
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING
-from extract.song_files.parts import Part
-from extract.song_files.rows import check_columns
+from extract.song_files.rows import ROWS_COMPARED, check_columns, rows_before_header, told_apart
 
 DELIMITERS = ",;\t|"
-_ROWS_COMPARED = 50
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*")
 
 
@@ -25,8 +24,8 @@ _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*")
 class Dialect:
     """How a CSV is written.
 
-    `skip` is the number of lines before the header; `has_spaces` says that spaces follow the delimiters and belong to
-    no value. `header` are the names as they stand in the file, `columns` those that are used here.
+    `skip` is the number of lines before the header; `has_spaces` says that spaces stand beside the delimiters and
+    belong to no value. `header` are the names as they stand in the file, `columns` those that are used here.
     """
 
     columns: Sequence[str]
@@ -39,7 +38,7 @@ class Dialect:
 def dialect_of(part: Part) -> Dialect:
     """How the CSV is written; its notes say what stands before the header.
 
-    Raises `SongFileError` where there is no header, or one that is no list of different names.
+    Raises `SongFileError` where there is no header, or none that can be used.
     """
     csv.field_size_limit(LONGEST_LINE)
     first = _first_lines(part.path)
@@ -53,11 +52,18 @@ def dialect_of(part: Part) -> Dialect:
         raise SongFileError(f"{part.name} is not a CSV: its first line is empty, and should name the columns.")
     first = first[skip:]
     delimiter = delimiter or _delimiter(first)
+    if titles := _title_lines(first, delimiter):
+        part.notes.append(
+            f"left out before the header: {' '.join(''.join(first[:titles]).split(delimiter)).strip()[:80]!r}"
+        )
+        skip, first = skip + titles, first[titles:]
     header, *rows = _records(part.name, first, delimiter)
     has_spaces = _has_spaces(header, rows)
     if has_spaces:
         part.notes.append("spaces after the delimiters are no part of the values")
         header = _records(part.name, first, delimiter, skip_spaces=True)[0]
+    if _has_row_names(header, rows):
+        header = ["", *header]
     _refuse_several_headers(part.name, header, rows)
     columns = [name.strip() for name in header]
     columns[0] = columns[0].lstrip("# ") or columns[0]  # a header behind a # is none the less one
@@ -66,8 +72,7 @@ def dialect_of(part: Part) -> Dialect:
             f"{part.name} has no header: its first line holds values ({', '.join(columns[:4])} …). Put a line before "
             "it that names the columns."
         )
-    # A data frame's index is written without a name.
-    columns = [column or f"column {number}" for number, column in enumerate(columns, start=1)]
+    columns = told_apart(columns, part.notes)
     check_columns(part.name, columns)
     return Dialect(columns, header, delimiter, skip, has_spaces)
 
@@ -100,7 +105,7 @@ def _comments(first: Sequence[str], delimiter: str | None) -> int:
     if not count or count == len(first):
         return 0
     above = first[count - 1 :]
-    is_header = _matching(above, delimiter or _delimiter(above)) == 1
+    is_header = _matching(above, delimiter or _delimiter(above), has_title=False) == 1
     return count - 1 if is_header else count
 
 
@@ -109,16 +114,39 @@ def _delimiter(first: Sequence[str]) -> str:
     return max(DELIMITERS, key=lambda delimiter: (_matching(first, delimiter), first[0].count(delimiter)))
 
 
-def _matching(first: Sequence[str], delimiter: str) -> float:
-    """The share of the first rows that have as many fields as the header, with this delimiter; -1 for one column."""
+def _matching(first: Sequence[str], delimiter: str, *, has_title: bool = True) -> float:
+    """The share of the first rows that have as many fields as the header, with this delimiter; -1 for one column.
+
+    Before the header there may be a title, unless `has_title` is false.
+    """
     try:
         reader = csv.reader(first, delimiter=delimiter, skipinitialspace=True)
-        header, *rows = (len(row) for row in islice(reader, _ROWS_COMPARED) if row)
-    except (csv.Error, ValueError):
+        widths = [len(row) for row in islice(reader, ROWS_COMPARED) if row]
+    except csv.Error:
         return -1
+    header, *rows = widths[rows_before_header(widths) if has_title else 0 :] or [0]
     if header < 2:
         return -1
     return sum(width == header for width in rows) / len(rows) if rows else 0
+
+
+def _title_lines(first: Sequence[str], delimiter: str) -> int:
+    """How many lines stand before the header as a title."""
+    reader, filled, ends = csv.reader(first, delimiter=delimiter), list[int](), [0]
+    try:
+        for row in islice(reader, ROWS_COMPARED):
+            filled.append(sum(bool(field.strip()) for field in row))
+            ends.append(reader.line_num)
+    except csv.Error:
+        return 0
+    return ends[rows_before_header(filled)]
+
+
+def _has_row_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the rows are numbered in a column that the header does not name, as R's write.table has it."""
+    if not rows or any(len(row) != len(header) + 1 for row in rows) or not rows[0][0].isdecimal():
+        return False
+    return [row[0] for row in rows] == [str(int(rows[0][0]) + place) for place in range(len(rows))]
 
 
 def _records(name: str, first: Sequence[str], delimiter: str, *, skip_spaces: bool = False) -> list[list[str]]:

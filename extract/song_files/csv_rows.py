@@ -10,10 +10,10 @@ from itertools import islice
 
 import duckdb
 
+from extract.song_files.containers import Part
 from extract.song_files.csv_dialect import Dialect, dialect_of
 from extract.song_files.encodings import lines as lines_of
-from extract.song_files.parts import Part
-from extract.song_files.rows import TABLE, Record, count, fill, leave_out
+from extract.song_files.rows import TABLE, Record, count, fill, leave_out, leave_out_empty
 from warehouse.files import file_to_read, identifier, quoted
 
 _DUCKDBS_LONGEST_LINE = 2_000_000
@@ -28,6 +28,7 @@ def stage_csv(connection: duckdb.DuckDBPyConnection, part: Part) -> dict[str, st
         # are blank lines. Python's reader does; it takes ten times as long to fill a table.
         fill(connection, TABLE, dialect.columns, csv_records(part, dialect))
     _leave_out_headers(connection, dialect, part.notes)
+    leave_out_empty(connection, dialect.columns, part.notes)
     return dict.fromkeys(dialect.columns, "VARCHAR")
 
 
@@ -95,7 +96,7 @@ def csv_records(part: Part, dialect: Dialect) -> Iterator[Record]:
     After a wrong quotation mark the row's first line alone is broken, and what follows is read anew: so an unclosed one
     swallows no good row.
     """
-    columns = dialect.columns
+    columns, padding = dialect.columns, " " if dialect.has_spaces else ""
     lines, again = islice(lines_of(part.path), dialect.skip, None), deque[str]()
     taken: list[str] = []  # the lines of the row that is being read
 
@@ -135,4 +136,4 @@ def csv_records(part: Part, dialect: Dialect) -> Iterator[Record]:
         if broken:
             yield row, text.rstrip("\r\n"), broken, *(None for _ in columns)
         else:
-            yield row, None, None, *(value or None for value in fields[: len(columns)])
+            yield row, None, None, *((value.rstrip(padding) or None) for value in fields[: len(columns)])

@@ -8,16 +8,20 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from extract.song_files.errors import SongFileError
+from warehouse.files import for_shell
 
 LONGEST_LINE = 16 << 20
 """How many bytes a line may have; a table has lines, and what has none would fill the memory."""
 
 _BLOCK = 1 << 20
+_NOT_WESTERN = ("cp932", "gb18030", "big5", "cp949", "euc_jp", "cp1251", "koi8_r", "cp1253")
+_ENOUGH_SIGNS = 30
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),  # before UTF-16, which begins alike
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -59,8 +63,6 @@ def as_utf8(path: Path, name: str, copy: Path, notes: list[str], *, has_lines: b
     if encoding := wide_encoding(beginning):
         source = _transcode(path, copy, encoding, name)
         notes.append(f"read as {_NAMES[encoding]}")
-    elif b"\0" in beginning:
-        raise SongFileError(f"{name} is not text but binary data, of a kind that is not known here.")
     found = _survey(source, name, has_lines=has_lines)
     if found.is_utf8 and not found.has_only_carriage_returns:
         return source, found.text
@@ -68,7 +70,7 @@ def as_utf8(path: Path, name: str, copy: Path, notes: list[str], *, has_lines: b
     if found.is_utf8:
         _with_line_feeds(source, copy)
     else:
-        notes.append(_mend_lines(source, copy, ends_with_return=found.has_only_carriage_returns))
+        notes.append(_mend_lines(source, name, copy, ends_with_return=found.has_only_carriage_returns))
     return copy, _survey(copy, name, has_lines=has_lines).text
 
 
@@ -139,13 +141,20 @@ def _transcode(path: Path, copy: Path, encoding: str, name: str) -> Path:
     return copy
 
 
-def _mend_lines(path: Path, copy: Path, *, ends_with_return: bool) -> str:
+def _mend_lines(path: Path, name: str, copy: Path, *, ends_with_return: bool) -> str:
     """Write `copy` in UTF-8, of text in Windows-1252; returns what to say.
 
     Where most of the lines with signs beyond ASCII are UTF-8, two files were joined: each line is read as what it is.
     """
+    found, sample = Counter[bool | None](), b""
     with path.open("rb") as source:
-        found = Counter(map(_is_utf8, _byte_lines(source, ends_with_return=ends_with_return)))
+        for line in _byte_lines(source, ends_with_return=ends_with_return):
+            is_utf8 = _is_utf8(line)
+            found[is_utf8] += 1
+            if is_utf8 is False and len(sample) < _BLOCK:
+                sample += line
+    if found[False] >= found[True]:
+        _require_western(name, sample)
     is_mixed, count, example = found[True] > found[False], 0, ""
     with path.open("rb") as source, copy.open("w", encoding="utf-8", newline="") as target:
         for number, line in enumerate(_byte_lines(source, ends_with_return=ends_with_return), start=1):
@@ -159,6 +168,29 @@ def _mend_lines(path: Path, copy: Path, *, ends_with_return: bool) -> str:
             example = example or f"line {number:,}: {_example(text)}"
     words = "1 line is" if count == 1 else f"{count:,} lines are"
     return f"{words} not UTF-8, and read as Windows-1252 (Latin-1), such as {example}"
+
+
+def _require_western(name: str, sample: bytes) -> None:
+    """Raise `SongFileError` for text in which most signs beyond ASCII stand in runs: words of Latin letters have few.
+
+    What such text is can be told by who reads it; a guess from short titles is wrong too often.
+    """
+    beyond = sum(map(len, re.findall(rb"[\x80-\xff]+", sample)))
+    in_runs = sum(map(len, re.findall(rb"[\x80-\xff]{2,}", sample)))
+    if beyond < _ENOUGH_SIGNS or in_runs * 2 < beyond:
+        return
+    readings = {}
+    for encoding in _NOT_WESTERN:
+        with suppress(UnicodeDecodeError):
+            word = re.findall(r"[^\x00-\x7f]{2,}", sample.decode(encoding))[0][:20]
+            if word.isalpha():
+                readings[encoding.upper().replace("_", "-")] = word
+    shown = ", ".join(f"{word!r} ({encoding})" for encoding, word in list(readings.items())[:5])
+    raise SongFileError(
+        f"{name} is neither in UTF-8 nor in a Western encoding (Windows-1252, Latin-1): its names would be wrong.\n"
+        f"It may be one of these: {shown or 'unknown'}. Write it in UTF-8, with the encoding whose words are right:\n"
+        f"iconv -f {next(iter(readings), 'ENCODING')} -t UTF-8 {for_shell(name)} > songs-in-utf8.csv"
+    )
 
 
 def _is_utf8(line: bytes) -> bool | None:

@@ -14,6 +14,14 @@ class OnlySongs(SongFileError):
     """A file that names songs, but lacks their genres or how they sound: a list of songs, and no dump."""
 
 
+class SeveralTables(SongFileError):
+    """Tables with different columns in one file; `one` is the path of the one that is most likely meant."""
+
+    def __init__(self, message: str, one: str) -> None:
+        super().__init__(message)
+        self.one = one
+
+
 class ListeningHistory(SongFileError):
     """A file of Spotify's that says which songs a person played or kept, and not how they sound."""
 

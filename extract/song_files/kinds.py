@@ -8,12 +8,18 @@ import re
 
 from extract.song_files.encodings import wide_encoding
 from extract.song_files.errors import ListeningHistory, SongFileError
+from warehouse.files import for_shell
 
 BEGINNING = 1 << 16
 """How many bytes of a file are looked at to tell its kind, its columns and what separates them."""
 
 TABLES = ("csv", "json", "parquet", "xlsx")
-"""The kinds that are tables of songs; the two others, zip and gzip, hold tables."""
+"""The kinds that are tables of songs; the others, zip and `PACKINGS`, hold tables."""
+
+PACKINGS = {"gzip": "gz", "bzip2": "bz2", "xz": "xz"}
+"""The kinds that are one file packed, and the ending that each adds to its name."""
+
+_PACKED = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"))
 
 ENDINGS = {
     "csv": "csv", "tsv": "csv", "tab": "csv", "txt": "csv", "parquet": "parquet", "pq": "parquet", "json": "json",
@@ -21,7 +27,7 @@ ENDINGS = {
 }  # fmt: skip
 """What the ending of a name says. It counts where several files lie together, and for text that shows no kind."""
 
-KNOWN = "a CSV, JSON, Parquet or Excel (.xlsx) file, also packed as .gz or .zip, or a folder of such files"
+KNOWN = "a CSV, JSON, Parquet or Excel (.xlsx) file, also packed (.zip, .gz, .bz2, .xz), or a folder of such files"
 
 _EXPORT_IT = "Export its table as CSV, and give that."
 _UNPACK_IT = "Unpack it, and give the file in it."
@@ -40,10 +46,10 @@ _SIGNATURES = (
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file, or one with a password (.xls)", "Save it as .xlsx."),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK_IT),
     (0, b"Rar!\x1a\x07", "a RAR archive", _UNPACK_IT),
-    (0, b"BZh", "packed with bzip2", _UNPACK_IT),
-    (0, b"\xfd7zXZ\0", "packed with xz", _UNPACK_IT),
-    (0, b"\x28\xb5\x2f\xfd", "packed with zstd", _UNPACK_IT),
-    (257, b"ustar", "a tar archive", _UNPACK_IT),
+    (0, b"\x28\xb5\x2f\xfd", "packed with zstd", f"{_UNPACK_IT} Most systems have a command: unzstd FILE"),
+    (257, b"ustar", "a tar archive", f"{_UNPACK_IT} Most systems have a command: tar -xf FILE"),
+    (0, b"\x80\x04\x95", "a pickle of Python's", "In pandas: frame.to_parquet('songs.parquet'), and give that."),
+    (0, b"\x80\x05\x95", "a pickle of Python's", "In pandas: frame.to_parquet('songs.parquet'), and give that."),
     (0, b"ARROW1", "an Arrow (Feather) file", "Write it as Parquet, and give that."),
     (0, b"FEA1", "an old Feather file", "Write it as Parquet, and give that."),
     (0, b"ORC", "an ORC file", "Write it as Parquet, and give that."),
@@ -65,7 +71,7 @@ _HISTORY_KEYS = (
 
 
 def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
-    """The kind of the file that begins so: one of `TABLES`, zip or gzip.
+    """The kind of the file that begins so: one of `TABLES` or `PACKINGS`, or zip.
 
     `name` is what errors call it. Raises `SongFileError` for what is no table of songs, and says what it is.
     """
@@ -74,8 +80,11 @@ def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
         return "parquet"
     if beginning.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return "zip"
-    if beginning.startswith(b"\x1f\x8b"):
-        return "gzip"
+    for signature, packing in _PACKED:
+        if beginning.startswith(signature) and not _is_a_line_of_text(beginning):
+            return packing
+    if b"\0" in beginning and not wide_encoding(beginning):
+        raise SongFileError(f"{name} is not text but binary data, of a kind that is not known here.")
     text = _beginning_of_text(beginning)
     if text.startswith(("{", "[")):
         if is_listening_history(file_name, text):
@@ -87,8 +96,8 @@ def kind_of(name: str, beginning: bytes, *, file_name: str) -> str:
 
 
 def ending_of(file_name: str) -> str:
-    """The ending of a name, without the dot and without a further .gz."""
-    found = re.search(r"\.([^./]+?)(\.gz)?$", file_name, re.IGNORECASE)
+    """The ending of a name, without the dot and without a further one of `PACKINGS`."""
+    found = re.search(r"\.([^./]+?)(\.(gz|bz2|xz))?$", file_name, re.IGNORECASE)
     return found[1].lower() if found else ""
 
 
@@ -116,7 +125,10 @@ def _refuse_what_is_no_data(name: str, beginning: bytes) -> None:
             f"{name} is a Git LFS pointer: it stands for the file, which was not downloaded with the repository. "
             "There: git lfs pull. Then run the same again."
         )
-    if re.match(r"<(!doctype html|html|head|body)\b", _beginning_of_text(beginning[:1024]), re.IGNORECASE):
+    text = _beginning_of_text(beginning[:1024])
+    if text.startswith("<?xml"):
+        raise SongFileError(f"{name} is an XML document, which is not read here. {_EXPORT_IT}")
+    if re.match(r"<(!doctype html|html|head|body|table|div)\b", text, re.IGNORECASE):
         raise SongFileError(
             f"{name} is an HTML page, not a table of songs: perhaps a log-in page in place of the download. "
             "Open it in a browser to see what it says, then download the file anew."
@@ -124,7 +136,7 @@ def _refuse_what_is_no_data(name: str, beginning: bytes) -> None:
     for offset, signature, what, to_do in _SIGNATURES:
         # A CSV may begin with a word such as ID3: what has no line of text behind it is the file itself.
         if beginning.startswith(signature, offset) and not _is_a_line_of_text(beginning):
-            raise SongFileError(f"{name} is {what}, which is not read here. {to_do}")
+            raise SongFileError(f"{name} is {what}, which is not read here. {to_do.replace('FILE', for_shell(name))}")
 
 
 def _is_a_line_of_text(beginning: bytes) -> bool:

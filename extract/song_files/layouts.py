@@ -102,6 +102,11 @@ def fields() -> list[str]:
     return list(contents()["fields"])
 
 
+def most_known(tables: Mapping[str, Sequence[str]]) -> str:
+    """The name of the table whose columns are the most fields of ours; the first one of several."""
+    return max(tables, key=lambda name: len(recognise(name, tables[name], {}).fields))
+
+
 def plain(name: str) -> str:
     """A column's name without case, spaces and marks, but with a percent sign."""
     return re.sub(r"[^\w%]|_", "", name).casefold()
@@ -113,6 +118,7 @@ def spellings(name: str) -> dict[str, str | None]:
     entry = contents()["fields"][name]
     bare = [plain(name), *map(plain, entry["names"])]
     endings = [("", None), *((plain(word), unit) for unit, words in entry.get("units", {}).items() for word in words)]
+    endings += [(suffix, None) for suffix in contents()["suffixes"]]
     prefixes = ["", *map(plain, contents()["prefixes"])]
     found: dict[str, str | None] = {}
     for word in bare:

@@ -1,15 +1,19 @@
 """How ids, titles, artists, genres and albums are read: what is missing, what is an address, and what is a list.
 
-Belongs here: what is counted of such columns, what is decided, and the ids of files that have none. Not here: the SQL
-of a conversion (texts.py), and which spellings are one genre (genres.py).
+Belongs here: what is counted of such columns, what is decided, the ids of files that have none, and which spellings are
+one genre. Not here: the SQL of a conversion (texts.py).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from extract.song_files import genres, texts
+import duckdb
+
+from extract.song_files import texts
 from extract.song_files.layouts import SEVERAL, contents, plain
 from extract.song_files.readings import Decisions, Reading
 from extract.song_files.rows import TABLE, count
+from extract.song_files.texts import ADDRESS
 from warehouse.files import quoted
 from warehouse.values import is_missing
 
@@ -18,6 +22,7 @@ NEVER_A_NAME = ("spotify_track_id", "genre", "album_id", "isrc")
 """What is none of these is missing: no genre is called NA, while a song, an artist or an album may be."""
 IDS = {"spotify_track_id": "track", "album_id": "album"}
 """The fields that hold ids, which may stand in URIs or addresses, and of what."""
+SPELLINGS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def _count(decisions: Decisions) -> dict[str, Cells]:
     counted = []
     for name in names:
         column, separator = decisions.text(name), _separator(decisions, name)
-        is_address = f"contains({column}, ':') or contains({column}, '/')"
+        is_address = f"(contains({column}, ':') or contains({column}, '/')) and regexp_matches({column}, {ADDRESS})"
         counted.append(
             f"count({column}), count(*) filter ({column} is not null and {_is_missing(decisions, name)}), "
             f"count(*) filter (starts_with({column}, '[')), "
@@ -95,7 +100,14 @@ def _count(decisions: Decisions) -> dict[str, Cells]:
 
 
 def _separator(decisions: Decisions, name: str) -> str | None:
-    return decisions.units.get(name) or decisions.columns.layout.separator(name)
+    separator, layout = decisions.units.get(name) or decisions.columns.layout.separator(name), decisions.columns.layout
+    is_said = name in decisions.units or name in layout.separators
+    if name == "genre" and not is_said and plain(decisions.readings[name].column or "").endswith("genres"):
+        having = (
+            f"select count(*) from (from {TABLE} where contains({decisions.text(name)}, {quoted(separator)}) limit 1)"
+        )
+        return separator if count(decisions.connection, having) else ","
+    return separator
 
 
 def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) -> Reading:
@@ -109,6 +121,7 @@ def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) ->
         first = f"({items})[1]" if name == "genre" else texts.joined(items)
         return reading.doing(first, f"read as lists{chosen}", items)
     if not (separator and cells.separated):
+        _ask_for_a_separator(decisions, name)
         return reading
     items, what = texts.split(text, separator), f"split at {separator} in {cells.separated:,} rows{chosen}"
     if name == "genre":
@@ -116,12 +129,26 @@ def _as_list(decisions: Decisions, name: str, reading: Reading, cells: Cells) ->
     return replace(reading, items=items, done=(*reading.done, what))  # the cell stays as its source wrote it
 
 
+def _ask_for_a_separator(decisions: Decisions, name: str) -> None:
+    """Say where many cells of a layout that is not known have commas, which may separate or belong to the names."""
+    if name in decisions.columns.layout.separators or name in decisions.units:
+        return
+    text = decisions.text(name)
+    having = count(decisions.connection, f"select count(*) from {TABLE} where contains({text}, ',')")
+    if having * 10 > decisions.rows:
+        what = "artists" if name == "artist_name" else "genres"
+        decisions.notes.append(
+            f"Commas in {decisions.readings[name].column} ({having:,} rows) are read as part of the names. If they "
+            f"separate {what}: --unit {name}=,"
+        )
+
+
 def _items(decisions: Decisions, text: str) -> str:
     """The items of lists, which are JSON, or else as Python writes them."""
     there = f"select count(*) from {TABLE} where {text} is not null"
     if count(decisions.connection, f"{there} and not json_valid({text})"):
         return texts.python_list(text)
-    objects = count(decisions.connection, f"{there} and contains({text}, '{{')")
+    objects = count(decisions.connection, f"{there} and {texts.is_list_of_objects(text)}")
     return texts.json_list(text, of_objects=bool(objects))
 
 
@@ -154,12 +181,41 @@ def merge_spellings(decisions: Decisions) -> None:
     """Say which genres are nearly equal, and make one of each where that was asked for."""
     genre = decisions.readings["genre"]
     one = f"unnest({genre.items})" if decisions.options.all_genres and genre.items else genre.text
-    groups = genres.near_equal(decisions.connection, f"select {one} from {TABLE} where __text is null")
+    groups = _near_equal(decisions.connection, f"select {one} from {TABLE} where __text is null")
     if not groups:
         return
     if decisions.options.merge_genres:
         items = genre.items
         if items:
-            items = f"list_transform({items}, lambda genre: {genres.merging('genre', groups)})"
-        decisions.readings["genre"] = genre.doing(genres.merging(genre.text, groups), "spellings merged", items)
-    decisions.notes.append(genres.told(groups, are_merged=decisions.options.merge_genres))
+            items = f"list_transform({items}, lambda genre: {_merging('genre', groups)})"
+        decisions.readings["genre"] = genre.doing(_merging(genre.text, groups), "spellings merged", items)
+    decisions.notes.append(_told(groups, are_merged=decisions.options.merge_genres))
+
+
+def _near_equal(connection: duckdb.DuckDBPyConnection, genres: str) -> list[list[tuple[str, int]]]:
+    """The genres that differ in case, spaces and marks alone, with their rows: the most frequent spelling first.
+
+    `genres` is a query that gives a genre a row.
+    """
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for genre, rows in connection.execute(
+        f"select genre, count(*) from ({genres}) as found(genre) where genre is not null group by genre "
+        "order by 2 desc, 1"
+    ).fetchall():
+        groups.setdefault(plain(genre) or genre, []).append((genre, rows))
+    return [spellings for spellings in groups.values() if len(spellings) > 1]
+
+
+def _merging(genre: str, groups: Sequence[Sequence[tuple[str, int]]]) -> str:
+    """The genre, as SQL, in the most frequent of its spellings."""
+    others: Mapping[str, str] = {spelling: group[0][0] for group in groups for spelling, _ in group[1:]}
+    return texts.word_or_itself(genre, others)
+
+
+def _told(groups: Sequence[Sequence[tuple[str, int]]], *, are_merged: bool) -> str:
+    """The groups in a sentence."""
+    named = [", ".join(f"{spelling!r} {rows:,}" for spelling, rows in group) for group in groups[:SPELLINGS_SHOWN]]
+    more = f"; and {len(groups) - SPELLINGS_SHOWN} more" if len(groups) > SPELLINGS_SHOWN else ""
+    if are_merged:
+        return f"Spellings of one genre, merged into the first: {'; '.join(named)}{more}."
+    return f"Genres that differ in spelling alone: {'; '.join(named)}{more}. --merge-genres makes one of each."

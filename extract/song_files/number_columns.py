@@ -13,10 +13,10 @@ from extract.song_files import texts
 from extract.song_files.errors import SongFileError
 from extract.song_files.layouts import contents
 from extract.song_files.readings import Decisions, Reading
-from extract.song_files.rows import TABLE, count
-from extract.song_files.units import TIMES, Shares, share_or_percent, unit_of_time
+from extract.song_files.rows import TABLE
+from extract.song_files.units import LONGEST_SONG, TIMES, Shares, share_or_percent, unit_of_time
 from warehouse.features import feature_ranges, shares, whole_numbers
-from warehouse.files import for_shell
+from warehouse.files import for_shell, quoted
 from warehouse.values import is_missing, number
 
 FIRST_ROWS = 1_000
@@ -46,7 +46,7 @@ class Numbers:
 class Signs:
     """Of a column's texts that are no numbers: how many there are, are missing, hold a comma, or end in no digit.
 
-    `points` are numbers with a decimal point.
+    `points` are numbers with a decimal point; `typeset` hold a sign that a number has in print alone.
     """
 
     texts: int
@@ -54,6 +54,7 @@ class Signs:
     commas: int
     endings: int
     points: int
+    typeset: int
 
 
 def read_numbers(decisions: Decisions) -> None:
@@ -164,6 +165,7 @@ def _tidy(decisions: Decisions, found: dict[str, Numbers]) -> set[str]:
 
 def _signs(decisions: Decisions, names: list[str]) -> dict[str, Signs]:
     inner, outer = [], []
+    typeset = list(map(quoted, texts.TYPESET))
     for place, name in enumerate(names):
         inner.append(f"{decisions.text(name)} as t{place}, {number(decisions.text(name))} as n{place}")
         is_odd, missing = f"(n{place} is null or not isfinite(n{place}))", is_missing(f"t{place}")
@@ -171,10 +173,11 @@ def _signs(decisions: Decisions, names: list[str]) -> dict[str, Signs]:
             f"count(t{place}) filter ({is_odd} and not {missing}), count(t{place}) filter ({is_odd} and {missing}), "
             f"count(*) filter ({is_odd} and contains(t{place}, ',')), "
             f"count(*) filter ({is_odd} and not {missing} and trim(t{place})[-1] not between '0' and '9'), "
-            f"count(*) filter (not {is_odd} and contains(t{place}, '.'))"
+            f"count(*) filter (not {is_odd} and contains(t{place}, '.')), "
+            f"count(*) filter ({is_odd} and ({' or '.join(f'contains(t{place}, {sign})' for sign in typeset)}))"
         )
     row = _row(decisions, inner, outer)
-    return {name: Signs(*row[5 * place : 5 * place + 5]) for place, name in enumerate(names)}
+    return {name: Signs(*row[6 * place : 6 * place + 6]) for place, name in enumerate(names)}
 
 
 def _tidied(decisions: Decisions, name: str, signs: Signs) -> Reading:
@@ -182,6 +185,8 @@ def _tidied(decisions: Decisions, name: str, signs: Signs) -> Reading:
     reading = decisions.readings[name]
     if name in ("key", "mode", "time_signature"):
         reading = _with_words(decisions, name, reading)
+    if signs.typeset:
+        reading = reading.doing(texts.plainly_set(reading.text), "minus signs and thousands as they are printed")
     units = contents()["fields"][name].get("units", {}).values()
     endings = {ending for words in units for ending in words} if signs.endings else set()
     is_whole = name in whole_numbers()
@@ -205,11 +210,17 @@ def _with_words(decisions: Decisions, name: str, reading: Reading) -> Reading:
     if not known:
         return reading
     if dates := [(word, rows) for word, rows in found if word in known and texts.is_date(word)]:
-        word, rows = dates[0][0], sum(rows for _, rows in dates)
+        turned = [f"{known[word]}/4 into {word}" for word, _ in dates]
+        others = f" ({', '.join(turned[1:3])}{' …' if len(turned) > 3 else ''} among them)" if turned[1:] else ""
+        rows, beats = sum(rows for _, rows in dates), dict.fromkeys(known[word] for word, _ in dates)
         decisions.notes.append(
-            f"A spreadsheet has turned {known[word]}/4 into {word} in {rows:,} rows: read as {known[word]} beats."
+            f"A spreadsheet has turned {turned[0]} in {rows:,} rows{others}: read as {' or '.join(beats)} beats."
         )
     word = next(iter(known))
+    modes = {word: mode for word in known if name == "key" and (mode := texts.mode_of_key(word)) is not None}
+    if len(modes) == len(known) and "mode" not in decisions.readings:
+        told = Reading(reading.column).doing(texts.word_or_itself(text, modes), f"in the key: {word} is {modes[word]}")
+        decisions.readings["mode"] = told
     return reading.doing(texts.word_or_itself(text, known), f"words read as numbers, such as {word} as {known[word]}")
 
 
@@ -255,32 +266,59 @@ def _spread(decisions: Decisions, found: Mapping[str, Numbers]) -> dict[str, Sha
 
 
 def _decide_duration(decisions: Decisions, numbers: Numbers) -> float:
-    """Read seconds, minutes and clocks as milliseconds; returns what numbers are multiplied by."""
-    name, unit = "duration_ms", decisions.units.get("duration_ms")
-    reading, named = decisions.readings[name], decisions.columns.units.get(name)
-    if not unit and numbers.numbers * 2 <= numbers.texts:
-        clocks = count(decisions.connection, f"select count(*) from {TABLE} where contains({reading.text}, ':')")
-        unit = "clock" if clocks * 2 > numbers.texts else None
-    if unit == "clock":
-        decisions.readings[name] = reading.doing(texts.clock(reading.text), "minutes and seconds read as ms")
-        return 1
-    if not unit and named == "ms" and 10_000 <= numbers.low < inf:
-        return 1
-    value = number(reading.text)
-    ((median,),) = decisions.connection.execute(
-        f"select median({value}) from {TABLE} where isfinite({value})"
-    ).fetchall()
-    if median is None:
-        return 1
-    unit = unit or unit_of_time(median, named)
-    if unit is None:
-        raise _untold(decisions, name, f"ms, s or min; its median is {median:g}", "s" if median > 20 else "min")
+    """Read seconds, minutes and clocks as milliseconds; returns what numbers are multiplied by.
+
+    Clocks say what they are. Numbers among them have one unit, which is told as in a column of numbers alone.
+    """
+    reading = decisions.readings["duration_ms"]
+    unit, median = _unit_of_numbers(decisions, numbers) if numbers.numbers else ("ms", 0)
+    read = reading
     if unit != "ms":
         words = {"s": "seconds", "min": "minutes"}[unit]
-        decisions.readings[name] = reading.doing(
+        read = reading.doing(
             texts.times(reading.text, TIMES[unit], whole=True), f"duration read as {words}: median {median:g}"
         )
+    if numbers.numbers < numbers.texts:
+        read = _with_clocks(decisions, reading, read)
+    decisions.readings["duration_ms"] = read
     return TIMES[unit]
+
+
+def _unit_of_numbers(decisions: Decisions, numbers: Numbers) -> tuple[str, float]:
+    """The unit of the durations that are numbers, and their median. Raises `SongFileError` where it cannot be told."""
+    by_hand, named = decisions.units.get("duration_ms"), decisions.columns.units.get("duration_ms")
+    if not by_hand and named == "ms" and 10_000 <= numbers.low < inf:
+        return "ms", numbers.low
+    value = number(decisions.text("duration_ms"))
+    (median,) = _row(decisions, [f"{value} as n"], ["median(n) filter (isfinite(n))"])
+    if by_hand in TIMES:
+        return by_hand, median
+    if numbers.numbers * 2 < numbers.texts and median <= 0:  # among clocks, a mark of what is missing
+        return "ms", median
+    unit = unit_of_time(median, named)
+    if unit is None:
+        units, example = f"ms, s or min; its median is {median:g}", "s" if median > 20 else "min"
+        raise _untold(decisions, "duration_ms", units, example)
+    return unit, median
+
+
+def _with_clocks(decisions: Decisions, reading: Reading, of_numbers: Reading) -> Reading:
+    """The reading of a column that may have clocks in it, and numbers that are read as `of_numbers` says."""
+    text = reading.text
+    clocks, median, are_hours = _row(
+        decisions,
+        [f"case when {texts.is_clock(text)} then trim({text}) end as clock",
+         f"({texts.clock(text, otherwise='null')})::bigint as ms"],
+        ["count(clock)", "median(ms)", f"bool_and(regexp_matches(clock, {quoted(':[0-9]+:00$')}))"],
+    )  # fmt: skip
+    if not clocks:
+        return of_numbers
+    # A spreadsheet takes 3:45 for a quarter to four, and writes 03:45:00.
+    are_hours = are_hours and median > LONGEST_SONG * 1_000
+    what = "hours and minutes, too long for songs, read as minutes and seconds" if are_hours else (
+        "minutes and seconds read as ms"
+    )  # fmt: skip
+    return of_numbers.doing(texts.clock(text, otherwise=of_numbers.text, factor=1 / 60 if are_hours else 1), what)
 
 
 def _untold(decisions: Decisions, name: str, units: str, example: str) -> SongFileError:

@@ -25,6 +25,7 @@ def page() -> str:
             enough=ENOUGH,
             sound=", ".join(SOUND),
             prefixes=_code(known["prefixes"]),
+            suffixes=" and ".join(f"`_{suffix}`" for suffix in known["suffixes"]),
             columns="\n".join(_field(name) for name in known["fields"]),
             missing_names=" and ".join(f"`{mark}`" for mark in known["missing_names"]),
             shortest=SHORTEST_SONG,

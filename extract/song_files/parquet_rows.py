@@ -5,7 +5,7 @@ Belongs here: Parquet alone. Not here: what the columns mean (layouts.py).
 
 import duckdb
 
-from extract.song_files.parts import Part
+from extract.song_files.containers import Part
 from extract.song_files.rows import TABLE, check_columns
 from warehouse.files import file_to_read, identifier
 

@@ -11,7 +11,7 @@ import duckdb
 
 from extract.song_files import texts
 from extract.song_files.containers import Container
-from extract.song_files.errors import SongFileError
+from extract.song_files.errors import SeveralTables, SongFileError
 from extract.song_files.layouts import PREDICT, Layout, Purpose, recognise
 from extract.song_files.name_columns import make_ids, merge_spellings, read_names
 from extract.song_files.number_columns import read_numbers
@@ -21,7 +21,7 @@ from extract.song_files.refusals import command, require_enough
 from extract.song_files.rows import TABLE, count
 from extract.song_files.staging import stage
 from warehouse.features import AUDIO_FEATURES, feature_ranges
-from warehouse.files import identifier, quoted
+from warehouse.files import for_shell, identifier, quoted
 from warehouse.values import problem
 
 PROBLEMS_SHOWN = 5
@@ -101,7 +101,8 @@ class SongFile:
     @property
     def changed(self) -> list[str]:
         """The columns of which another text than the file's own is read."""
-        return [reading.column for reading in self.readings.values() if reading.column and reading.is_changed]
+        changed = (reading.column for reading in self.readings.values() if reading.column and reading.is_changed)
+        return list(dict.fromkeys(changed))
 
     def value(self, name: str) -> str:
         """The field's text as SQL over `source`."""
@@ -128,7 +129,11 @@ def read(
     column whose unit cannot be told.
     """
     options = options or ReadingOptions()
-    types, warnings = stage(connection, file)
+    try:
+        types, warnings = stage(connection, file)
+    except SeveralTables as error:
+        one = purpose.command.replace("FILE", for_shell(error.one)) + options.as_arguments()
+        raise SongFileError(f"{error}\nName one of them: {one}") from error
     columns = recognise(file.name, list(types), options.mapping)
     if not purpose.has_genres and purpose.makes_listings:  # the file's own genres are kept as they stand, and not used
         columns = replace(columns, fields={name: column for name, column in columns.fields.items() if name != "genre"})
@@ -200,21 +205,27 @@ def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tup
     """
     problem_rows, problems = _problems(connection, file)
     if problem_rows * 2 > file.listings:
-        shown = "\n  ".join(problems[:2])
-        genre = file.value("genre") if file.purpose.has_genres else "null"
-        without_genre = f"select count(*) from {file.source} where coalesce({genre}, '') = ''"
-        what = (
-            f"Without genres, a model can name them: {command(PREDICT, file.container)}"
-            if file.purpose.has_genres
-            and "genre" not in file.clean
-            and count(connection, without_genre) * 2 > file.listings
-            else "Is a column mapped to the wrong field (--map field=column)?"
-        )
+        shown = "".join(f"\n  {words}" for words in problems[:2])
         raise SongFileError(
             f"{file.name}: {problem_rows:,} of {file.listings:,} rows cannot be used, more than half; nothing was "
-            f"written. {what} The first:\n  {shown}"
+            f"written. The first:{shown}\n{_advice(connection, file)}"
         )
     return problem_rows, problems
+
+
+def _advice(connection: duckdb.DuckDBPyConnection, file: SongFile) -> str:
+    """What may help where most rows cannot be used."""
+    without_genre = "false"
+    if file.purpose.has_genres:
+        without_genre = f"__text is null and coalesce({file.value('genre')}, '') = ''"
+    broken, unlabelled = connection.execute(
+        f"select count(*) filter (__text is not null), count(*) filter ({without_genre}) from {file.source}"
+    ).fetchall()[0]
+    if broken * 2 > file.listings:
+        return "Is it whole, and are its fields separated as its header is? Write the table anew, as CSV or .xlsx."
+    if unlabelled * 2 > file.listings:
+        return f"Without genres, a model can name them: {command(PREDICT, file.container)}"
+    return "Is a column mapped to the wrong field (--map field=column), or its unit another (--unit field=unit)?"
 
 
 def _problems(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:

@@ -5,6 +5,7 @@ Belongs here: refusals for what a file's columns are, in at most four lines. Not
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from warehouse.features import ENOUGH, SOUND
 from warehouse.files import for_shell
 
 COLUMNS_COMPARED = 200
+
+_TRACK = re.compile(r"[0-9A-Za-z]{22}|spotify:track:\w+|https?://open\.spotify\.com/\S*track/\S+")
 
 
 def require_enough(
@@ -31,6 +34,8 @@ def require_enough(
         lacking["song_name"] = "ids or titles, which tell songs apart (spotify_track_id or song_name)"
     if not lacking:
         return
+    if len(columns) == 1:
+        raise _of_one_column(file, columns[0], found)
     sought = [name for name in SOUND if name not in found.fields] if "danceability" in lacking else []
     free = [column for column in columns if column not in found.fields.values()]
     likely = {name: words for name in dict.fromkeys([*sought, *lacking]) if (words := _likely(name, free))}
@@ -52,6 +57,20 @@ def require_enough(
         lines.append(f"If it has them under other names: {command(purpose, file)}{again}")
     names_songs = {"spotify_track_id", "song_name"} & set(found.fields) and set(lacking) <= {"danceability", "genre"}
     raise (OnlySongs if names_songs and not likely else SongFileError)("\n".join(lines))
+
+
+def _of_one_column(file: Container, column: str, found: Columns) -> SongFileError:
+    """The error for a list, and for a table whose columns were not told apart."""
+    if found.fields or _TRACK.fullmatch(column):
+        what = "a list of tracks" if _TRACK.fullmatch(column) else f"a list with one column, {column}"
+        return SongFileError(
+            f"{file.name} is {what}, which does not say how they sound.\n"
+            "Export these songs with their audio features (Exportify has an option for it) and give that."
+        )
+    return SongFileError(
+        f"{file.name} has one column only, {column[:60]!r}. The columns of a CSV are separated by , ; | or a tab.\n"
+        "Write the table anew so, or as .xlsx or JSON."
+    )
 
 
 def command(purpose: Purpose, file: Container) -> str:

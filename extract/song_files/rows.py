@@ -5,6 +5,7 @@ Belongs here: its name, our own columns, and how it is filled from Python. Not h
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from statistics import median
 
 import duckdb
 
@@ -21,6 +22,32 @@ Record = tuple[int | str | None, ...]
 """A row of `TABLE`."""
 
 ROWS_PER_BATCH = 50_000
+
+ROWS_COMPARED = 50
+"""So many of the first rows tell which one is the header."""
+
+
+def rows_before_header(widths: Sequence[int]) -> int:
+    """How many of the first rows, of which `widths` are the filled cells, are a title: less than half a usual row."""
+    usual = median([width for width in widths if width] or [0])
+    return next((row for row, width in enumerate(widths) if width * 2 >= usual), 0) if usual > 2 else 0
+
+
+def told_apart(names: Sequence[str], notes: list[str]) -> list[str]:
+    """The columns' names, with a number where there is none (a data frame's index has none) or it stood before."""
+    found: list[str] = []
+    seen: set[str] = set()
+    for number, name in enumerate(names, start=1):
+        column, place = name or f"column {number}", 2
+        while column.lower() in seen:
+            column, place = f"{name} ({place})", place + 1
+        if column != name and name:
+            notes.append(
+                f"two columns are called {name}: the first is read as that, the other is called {column!r} here"
+            )
+        seen.add(column.lower())
+        found.append(column)
+    return found
 
 
 def check_columns(name: str, columns: Sequence[str]) -> None:
@@ -65,6 +92,13 @@ def leave_out(connection: duckdb.DuckDBPyConnection, condition: str) -> list[int
             """
         )
     return [number for (number,) in numbers]
+
+
+def leave_out_empty(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], notes: list[str]) -> None:
+    """Take the rows of empty cells out of `TABLE`: a spreadsheet writes a blank line so."""
+    nothing = " and ".join(f"{name} is null" for name in map(identifier, columns))
+    if rows := leave_out(connection, f"__text is null and {nothing}"):
+        notes.append(f"{len(rows):,} row{'s' if len(rows) > 1 else ''} of empty cells left out")
 
 
 def append(connection: duckdb.DuckDBPyConnection, to: str) -> None:

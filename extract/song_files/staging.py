@@ -10,13 +10,12 @@ from pathlib import Path
 
 import duckdb
 
-from extract.song_files.archives import way_to_name_one
-from extract.song_files.containers import Container
+from extract.song_files.containers import Container, Part, parts
 from extract.song_files.csv_rows import stage_csv
-from extract.song_files.errors import SongFileError
+from extract.song_files.errors import SeveralTables, SongFileError
 from extract.song_files.json_rows import stage_json
+from extract.song_files.layouts import most_known
 from extract.song_files.parquet_rows import stage_parquet
-from extract.song_files.parts import Part, parts
 from extract.song_files.rows import TABLE, append, count
 from extract.song_files.xlsx_rows import stage_xlsx
 
@@ -76,14 +75,16 @@ def _is_cut_off(connection: duckdb.DuckDBPyConnection, part: Part) -> bool:
     return count(connection, f"select count(*) {broken_last}") > 0
 
 
-def _different(file: Container, first: Mapping[str, str], part: Part, types: Mapping[str, str]) -> SongFileError:
+def _different(file: Container, first: Mapping[str, str], part: Part, types: Mapping[str, str]) -> SeveralTables:
     """The error for a table that has other columns than the first one."""
     only = [f"{', '.join(names[:5])}{' …' if len(names) > 5 else ''}" for names in (
         [name for name in first if name not in types], [name for name in types if name not in first],
     )]  # fmt: skip
     named = file.tables[0]
-    return SongFileError(
+    inner = {table.name: table.inner or table.path.name for table in file.tables}
+    one = most_known({inner[named.name]: list(first), inner[part.name]: list(types)})
+    return SeveralTables(
         f"{file.name} has tables with different columns, which are no one dataset. Only in {named.name}: "
-        f"{only[0] or 'nothing'}. Only in {part.name}: {only[1] or 'nothing'}.\n"
-        f"Name one of them: {way_to_name_one(file.path, named.inner or named.path.name)}"
+        f"{only[0] or 'nothing'}. Only in {part.name}: {only[1] or 'nothing'}.",
+        f"{file.path}/{one}",
     )

@@ -15,8 +15,21 @@ from warehouse.values import number
 
 THOUSANDS = quoted(r"-?\d{1,3}(,\d{3})+(\.0*)?")
 CLOCK = quoted(r"(\d+:)?\d{1,3}:\d{2}(\.\d+)?")
-IN_QUOTES = quoted(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*["]""")
+ADDRESS = quoted(r"spotify:(track|album|local):|/(track|album)s?/")
+_IN_QUOTES = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*["]"""
+IN_QUOTES = quoted(_IN_QUOTES)
+NAME_IN_QUOTES = quoted(rf"""['"]name['"]: ({_IN_QUOTES})""")
+LIST_OF_OBJECTS = quoted(r"^\s*\[\s*\{")
 """Patterns, as SQL."""
+
+
+TYPESET = ("−", "\u00a0", "\u202f", "\u2009", "'", "’")
+"""A minus sign, and what some countries put between thousands: spaces that do not break, and apostrophes."""
+
+
+def plainly_set(text: str) -> str:
+    """A number with a hyphen for its minus sign, and nothing between its thousands."""
+    return f"translate({text}, {quoted(''.join(TYPESET))}, '-')"
 
 
 def tidy_number(text: str, *, whole: bool, has_commas: bool, endings: Iterable[str]) -> str:
@@ -46,12 +59,16 @@ def times(text: str, factor: float, *, whole: bool) -> str:
     return f"coalesce(try({product})::varchar, {text})"
 
 
-def clock(text: str) -> str:
-    """3:45 or 1:02:03 in milliseconds."""
+def is_clock(text: str) -> str:
+    """Whether the text is 3:45 or 1:02:03."""
+    return f"regexp_full_match(trim({text}), {CLOCK})"
+
+
+def clock(text: str, *, otherwise: str, factor: float = 1) -> str:
+    """3:45 or 1:02:03 in milliseconds, times `factor`; `otherwise` where the text is no clock."""
     parts = f"string_split(trim({text}), ':')"
     seconds = f"({parts}[-1]::double + {parts}[-2]::bigint * 60 + coalesce({parts}[-3]::bigint, 0) * 3600)"
-    is_clock = f"regexp_full_match(trim({text}), {CLOCK})"
-    return f"case when {is_clock} then round({seconds} * 1000)::bigint::varchar else {text} end"
+    return f"case when {is_clock(text)} then round({seconds} * {1000 * factor})::bigint::varchar else {otherwise} end"
 
 
 def word_or_itself(text: str, words: Mapping[str, str]) -> str:
@@ -62,7 +79,7 @@ def word_or_itself(text: str, words: Mapping[str, str]) -> str:
 
 def number_of_word(name: str, word: str) -> str | None:
     """The number that a word for a key, a mode or a time signature means: 1 for `C#`, `Db`, `C♯` and `C#/Db`."""
-    known = contents()["words"].get(name, {})
+    known = contents()["words"][name] if name != "time_signature" else {}
     word = " ".join(word.casefold().replace("♯", "#").replace("♭", "b").split())
     if name == "time_signature":
         return _beats(word)
@@ -73,9 +90,15 @@ def number_of_word(name: str, word: str) -> str | None:
     return None if found is None else str(found)
 
 
+def mode_of_key(word: str) -> str | None:
+    """The mode in a word for a key, such as `A# Minor`; None where it names none."""
+    return number_of_word("mode", word.split()[-1]) if " " in word.strip() else None
+
+
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul")
 DAYS = (rf"(?P<day>\d\d?)[- .]+(?P<name>{'|'.join(MONTHS)})\w*", rf"(?P<name>{'|'.join(MONTHS)})\w*[- ](?P<day>\d\d?)",
-        r"\d{4}-(?P<month>\d\d)-(?P<day>\d\d)( 00:00(:00)?)?")  # fmt: skip
+        r"\d{4}-(?P<month>\d\d)-(?P<day>\d\d)( 00:00(:00)?)?",
+        r"(?P<day>\d\d?)[./-](?P<month>\d\d?)[./-]\d{2,4}")  # fmt: skip
 
 
 def _beats(word: str) -> str | None:
@@ -92,7 +115,8 @@ def _beats(word: str) -> str | None:
 
 def is_date(word: str) -> bool:
     """Whether the word is what a spreadsheet makes of a time signature."""
-    return "/" not in word and _beats(" ".join(word.casefold().split())) is not None
+    word = " ".join(word.casefold().split())
+    return _beats(word) is not None and not re.fullmatch(r"\d ?/ ?\d+", word)
 
 
 def bare_id(kind: str, text: str) -> str:
@@ -128,9 +152,18 @@ def json_list(text: str, *, of_objects: bool) -> str:
 
 
 def python_list(text: str) -> str:
-    """The list of a list as Python writes it: `['A', "B's"]`."""
+    """The list of a list as Python writes it: `['A', "B's"]`, or the names of its objects: `[{'name': 'A'}]`."""
     plain = r"regexp_replace(item[2:-2], '\\(.)', '\1', 'g')"
-    return _without_blanks(f"list_transform(regexp_extract_all({text}, {IN_QUOTES}), lambda item: {plain})")
+    items = (
+        f"case when {is_list_of_objects(text)} then regexp_extract_all({text}, {NAME_IN_QUOTES}, 1) "
+        f"else regexp_extract_all({text}, {IN_QUOTES}) end"
+    )
+    return _without_blanks(f"list_transform({items}, lambda item: {plain})")
+
+
+def is_list_of_objects(text: str) -> str:
+    """Whether a list holds objects, as JSON and Python write them."""
+    return f"regexp_matches({text}, {LIST_OF_OBJECTS})"
 
 
 def _without_blanks(items: str) -> str:

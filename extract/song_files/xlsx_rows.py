@@ -6,14 +6,16 @@ Belongs here: workbooks alone: which sheet, and a cell's text. Not here: what th
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 
 import duckdb
 from python_calamine import CalamineError, CalamineWorkbook
 
-from extract.song_files.archives import unpacked, way_to_name_one
-from extract.song_files.errors import SongFileError
-from extract.song_files.parts import Part
-from extract.song_files.rows import TABLE, Record, check_columns, fill
+from extract.song_files.archives import unpacked
+from extract.song_files.containers import Part
+from extract.song_files.errors import SeveralTables, SongFileError
+from extract.song_files.layouts import most_known
+from extract.song_files.rows import ROWS_COMPARED, TABLE, Record, check_columns, fill, rows_before_header, told_apart
 
 MOST_CELLS = 30_000_000  # as many as the longest sheet has in 28 columns; the reader takes about 40 bytes for each
 
@@ -66,17 +68,18 @@ def _stage(connection: duckdb.DuckDBPyConnection, part: Part, book: CalamineWork
     if part.sheet is not None and part.sheet not in book.sheet_names:
         raise SongFileError(f"{part.name} has no sheet {part.sheet!r}. It has: {', '.join(book.sheet_names)}.")
     names = [part.sheet] if part.sheet is not None else book.sheet_names
-    headers = {name: header for name in names if (header := _header(book, name))}
+    found = {name: header for name in names if (header := _header(book, name))}
+    headers = {name: told_apart(header, part.notes) for name, (_, header) in found.items()}
     if not headers:
         raise SongFileError(f"{part.name} has no sheet with a table. Give one whose first row names the columns.")
     columns, *others = headers.values()
     if any(sorted(other) != sorted(columns) for other in others):
-        first = way_to_name_one(part.path, next(iter(headers)))
-        raise SongFileError(
-            f"{part.name} has several sheets with different columns: {', '.join(headers)}. Name one of them: {first}"
+        listed = ", ".join(headers)
+        raise SeveralTables(
+            f"{part.name} has several sheets with different columns: {listed}.", f"{part.name}/{most_known(headers)}"
         )
     check_columns(part.name, columns)
-    fill(connection, TABLE, columns, _records(book, headers, columns))
+    fill(connection, TABLE, columns, _records(book, headers, {name: row for name, (row, _) in found.items()}, columns))
     if len(headers) > 1:
         part.notes.append(f"{len(headers)} sheets, read as one: {', '.join(headers)}")
     elif len(book.sheet_names) > 1:
@@ -84,23 +87,24 @@ def _stage(connection: duckdb.DuckDBPyConnection, part: Part, book: CalamineWork
     return dict.fromkeys(columns, "VARCHAR")
 
 
-def _header(book: CalamineWorkbook, sheet: str) -> list[str]:
-    """The columns of a sheet, none where it has not the two rows and two columns of a table."""
+def _header(book: CalamineWorkbook, sheet: str) -> tuple[int, list[str]] | None:
+    """The row and the names of a sheet's header; None where it has not the two rows and two columns of a table."""
     found = book.get_sheet_by_name(sheet)
     if found.height < 2 or found.width < 2:
-        return []
-    header = next(iter(found.iter_rows()))
-    return [(cell_text(cell) or "").strip() or f"column {number}" for number, cell in enumerate(header, start=1)]
+        return None
+    first = [[(cell_text(cell) or "").strip() for cell in cells] for cells in islice(found.iter_rows(), ROWS_COMPARED)]
+    row = rows_before_header([sum(map(bool, cells)) for cells in first])
+    return row, first[row]
 
 
-def _records(book: CalamineWorkbook, headers: dict[str, list[str]], columns: Sequence[str]) -> Iterator[Record]:
-    """The rows of the sheets, one after the other; an empty row is none, and a header that is repeated is none."""
+def _records(
+    book: CalamineWorkbook, headers: dict[str, list[str]], places: dict[str, int], columns: Sequence[str]
+) -> Iterator[Record]:
+    """The rows of the sheets, one after the other; an empty row is none."""
     row = 0
     for sheet, header in headers.items():
         order = [header.index(column) for column in columns]
-        rows = iter(book.get_sheet_by_name(sheet).iter_rows())
-        next(rows)
-        for cells in rows:
+        for cells in islice(book.get_sheet_by_name(sheet).iter_rows(), places[sheet] + 1, None):
             values = [cell_text(cells[at]) for at in order]
             if any(values):
                 row += 1

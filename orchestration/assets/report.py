@@ -30,7 +30,13 @@ def published_database(warehouse: Warehouse, progress: dg.ResourceParam[Progress
         publication = warehouse.publish()
     changes = [
         dg.TableRecord(
-            {"mart": change.mart, "added": change.added, "removed": change.removed, "changed": change.changed}
+            {
+                "mart": change.mart,
+                "added": change.added,
+                "removed": change.removed,
+                "changed": change.changed,
+                "examples": "\n".join(f"{kind}: {'; '.join(keys)}" for kind, keys in change.examples.items()),
+            }
         )
         for change in publication.changes
     ]

@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -21,6 +22,12 @@ class Page:
     fences: list[tuple[str, str]]
     inline: list[str]
     links: list[str]
+
+    @property
+    def outputs(self) -> list[tuple[str, str]]:
+        """Pairs of a query and the output that the next block, which has no language, shows of it."""
+        pairs = pairwise(self.fences)
+        return [(query, output) for (first, query), (second, output) in pairs if (first, second) == ("sql", "")]
 
     def __str__(self) -> str:
         return str(self.path.relative_to(ROOT))

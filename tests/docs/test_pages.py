@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from dbt.cli.main import cli as dbt_cli
 
 from extract.song_files import page as song_files
 from orchestration.cli import app
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Page, commands, read_page, shell_lines
+from warehouse.publication import MART_KEYS
 
 OF_THE_SYSTEM = {"apt-get", "cd", "cp", "duckdb", "export", "git", "kill", "pip", "rm", "source", "ssh"}
 """Commands that are not ours."""
@@ -40,8 +42,8 @@ READ_BY_OTHERS = {
 }
 """Environment variables that Dagster, Spark, Java and Python read."""
 
-NO_VARIABLES = {"JAVA_GATEWAY_EXITED", "LOCATION_ALREADY_EXISTS"}
-"""Names in capitals that are messages of Spark's."""
+NO_VARIABLES = {"JAVA_GATEWAY_EXITED", "LOCATION_ALREADY_EXISTS", "READ_ONLY"}
+"""Names in capitals that are messages of Spark's, and a setting of DuckDB's."""
 
 Tree = Any  # click's, of which Typer and dbt each have a copy
 
@@ -184,6 +186,28 @@ def test_every_environment_variable_that_is_read_is_documented() -> None:
 def test_the_page_of_song_files_is_up_to_date() -> None:
     """Guards against docs/files.md of another time: `make docs-files` writes it anew."""
     assert song_files.page() == (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_warehouse_has_every_mart_with_its_key() -> None:
+    """Guards against a picture of other tables, keys or columns than dbt builds."""
+    (picture,) = (text for language, text in read_page(ROOT / "docs" / "warehouse.md").fences if language == "mermaid")
+    columns = {
+        mart["name"]: {column["name"] for column in mart["columns"]}
+        for path in (ROOT / "dbt_project" / "models" / "marts").glob("*.yml")
+        for mart in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
+    }
+    drawn = dict(re.findall(r"^    (\w+) \{\n(.*?)^    \}", picture, re.MULTILINE | re.DOTALL))
+    assert {mart: tuple(re.findall(r"(\w+) PK$", text, re.MULTILINE)) for mart, text in drawn.items()} == MART_KEYS
+    for mart, text in drawn.items():
+        assert {line.split()[1] for line in text.splitlines()} <= columns[mart], mart
+    joined = re.findall(r"^    (\w+) \S+ (\w+) : ", picture, re.MULTILINE)
+    assert {mart for pair in joined for mart in pair} == MART_KEYS.keys() - {"crawl_cost"}
+
+
+def test_every_query_about_the_warehouse_has_its_output() -> None:
+    """Guards against a question without an answer, and fewer than the twelve that the page promises."""
+    page = read_page(ROOT / "docs" / "warehouse.md")
+    assert len(page.outputs) == len([text for language, text in page.fences if language == "sql"]) == 12
 
 
 def test_the_reference_of_the_console_commands_is_up_to_date() -> None:

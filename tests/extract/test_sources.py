@@ -1,5 +1,7 @@
 """What a source's name means: which of several things of one name is taken, and what is said where there is none."""
 
+import csv
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +9,9 @@ import pytest
 
 from extract import sources
 from extract.dumps import import_dump
-from extract.song_files import SongFileError
+from extract.song_files import ReadingOptions, SongFileError
 from extract.sources import extract
+from tests.extract.song_files.workbook import workbook
 from warehouse import files, raw
 
 
@@ -63,3 +66,15 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(two_datasets: Pat
     with pytest.raises(SongFileError, match="Landed datasets: none yet"):
         extract("mien", tmp_path / "no_warehouse.duckdb")
     assert not (tmp_path / "no_warehouse.duckdb").exists()
+
+
+def test_a_table_in_a_file_is_a_path(two_datasets: Path, study_csv: Callable[..., Path], tmp_path: Path) -> None:
+    """Guards against a run that refuses what an import takes: a sheet of a workbook, a table of an archive."""
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.write(study_csv({}, {}, {}), "songs.csv")
+        archive.writestr("artists.csv", "id,name\n1,x\n")
+    header, *rows = csv.reader(study_csv({}, {}).read_text().splitlines())
+    workbook(tmp_path / "book.xlsx", {"Songs": [header, *rows], "Notes": [["a", "b"], ["c", "d"]]})
+    for source, listings in ((tmp_path / "archive.zip" / "songs.csv", 3), (tmp_path / "book.xlsx" / "Songs", 2)):
+        extraction = extract(str(source), two_datasets, reading=ReadingOptions(merge_genres=True))
+        assert (extraction.dataset.name, extraction.rows["tracks"]) == (source.stem, listings)

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
+from orchestration.failures import sentence
+from orchestration.screens import print_difference
 from warehouse import files
 from warehouse.features import AUDIO_FEATURES
+from warehouse.publication import Difference, MartChange
 
 runner = CliRunner()
 
@@ -99,7 +103,27 @@ def test_reading_without_a_database_says_how_to_make_one() -> None:
     assert "make run" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["export", "publish", "docs"])
+def test_a_difference_says_what_is_compared_and_which_rows_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against two datasets compared without a word, and keys cut short where they would be looked up."""
+    key = "a-long-genre-" * 20 + ", energy"
+    changes = [
+        MartChange("albums", 0, 0, 0),
+        MartChange("genre_summary", 1200, 0, 1, {"added": [key, "[b], tempo"], "changed": ["Dub, energy"]}),
+    ]
+    print_difference(Difference("new", "old", changes, "A test failed."), Path("copy"))
+    said = capsys.readouterr()
+    assert "The two hold different datasets: the warehouse new, the published copy old." in said.out
+    assert "1,200" in said.out
+    assert f"genre_summary (genre, feature)\n  added: {key}; [b], tempo\n  changed: Dub, energy\n" in said.out
+    assert "albums (" not in said.out
+    assert "It would not be published as it is. A test failed." in said.err
+    print_difference(Difference("new", "new", changes[:1], ""), Path("copy"))
+    assert capsys.readouterr().out.endswith("No row of a mart differs.\n")
+    print_difference(Difference("new", None, [], ""), Path("copy"))
+    assert capsys.readouterr() == ("There is no published copy with marts at copy to compare with.\n", "")
+
+
+@pytest.mark.parametrize("command", ["export", "publish", "diff", "docs"])
 def test_what_needs_a_database_makes_none(command: str) -> None:
     """Guards against an empty database, folder or page where nothing has been run yet."""
     result = runner.invoke(app, [command])
@@ -134,3 +158,11 @@ def test_a_run_with_an_unknown_model_lands_nothing(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 1
     assert "There is no model 'nosuch'" in result.output + result.stderr
     assert not (tmp_path / "w.duckdb").exists()
+
+
+def test_too_little_memory_is_told_in_a_sentence() -> None:
+    """Guards against a traceback for a file whose texts of a megabyte each do not fit."""
+    words = sentence(duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate\n\nPossible solutions:"))
+    assert words is not None
+    assert "a column of long texts" in words
+    assert "Possible solutions" not in words

@@ -13,7 +13,7 @@ import pytest
 from ml.tables import create_ml_tables
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import WarehouseError, connect
-from warehouse.publication import MART_KEYS, MartChange, built, publish, shown_model, tracks_digest
+from warehouse.publication import MART_KEYS, MartChange, built, difference, publish, shown_model, tracks_digest
 from warehouse.raw import Dataset, land, rows
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -202,6 +202,87 @@ def test_publishing_says_what_changed_in_each_mart(warehouse_file: Path, tmp_pat
     assert changes["clean_tracks"] == MartChange("clean_tracks", added=1, removed=1, changed=1)
     assert changes["cleaning_audit"] == MartChange("cleaning_audit", added=0, removed=0, changed=0)
     assert publication.before == "songs"
+    assert changes["clean_tracks"].examples == {"added": ["z"], "removed": ["c"], "changed": ["a"]}
+
+
+def test_a_difference_is_what_publishing_would_change(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against two counts of the same thing, and against a comparison that writes."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1, tracks=9)
+    assert difference(warehouse_file, published).changes == []
+    assert not published.exists()
+    publish(warehouse_file, published)
+    write(warehouse_file, 2, tracks=5)
+    with connect(warehouse_file) as connection:
+        connection.execute("drop table marts.track_artists")
+        connection.execute(
+            "create table marts.feature_outliers as select null::varchar as genre, 'energy' as feature, 1 as tracks "
+            "union all select 'Jazz', 'energy', 1"
+        )
+    before = (warehouse_file.read_bytes(), published.read_bytes())
+    found = difference(warehouse_file, published)
+    assert (warehouse_file.read_bytes(), published.read_bytes()) == before
+    assert (found.dataset, found.before, found.refusal) == ("songs", "songs", "")
+    changes = {change.mart: change for change in found.changes}
+    assert changes["clean_tracks"] == MartChange("clean_tracks", added=0, removed=4, changed=5)
+    assert changes["clean_tracks"].examples == {"changed": ["a", "b", "c"], "removed": ["f", "g", "h"]}
+    assert changes["track_artists"] == MartChange("track_artists", added=0, removed=9, changed=0)
+    assert changes["track_artists"].examples == {"removed": ["a, 1", "b, 1", "c, 1"]}
+    assert set(changes["feature_outliers"].examples["added"]) == {"Jazz, energy", "NULL, energy"}
+    assert changes["albums"] == MartChange("albums", 0, 0, 0)
+
+
+def test_rows_of_another_key_are_new_and_gone(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against an error of DuckDB's after an update by which a mart's key has another name."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    with connect(warehouse_file) as connection:
+        connection.execute("alter table marts.clean_tracks rename spotify_track_id to track_id")
+    with duckdb.connect(str(warehouse_file)) as connection:
+        connection.execute(f"attach '{published}' as copy")
+        connection.execute("copy from database warehouse to copy")
+    write(warehouse_file, 1, tracks=3)
+    changes = {change.mart: change for change in difference(warehouse_file, published).changes}
+    assert changes["clean_tracks"] == MartChange("clean_tracks", added=3, removed=2, changed=0)
+    assert changes["clean_tracks"].examples == {"added": ["a", "b", "c"], "removed": ["NULL", "NULL"]}
+
+
+def test_a_difference_of_what_cannot_be_published_says_why(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against a comparison that looks like leave to publish, of another dataset and untested."""
+    published = tmp_path / "before.duckdb"
+    write(warehouse_file, 1)
+    publish(warehouse_file, published)
+    write(warehouse_file, 1, dataset="others")
+    with connect(warehouse_file) as connection:
+        connection.execute("update intermediate.build_results set status = 'fail' where kind = 'test'")
+    found = difference(warehouse_file, published)
+    assert (found.dataset, found.before) == ("others", "songs")
+    assert found.refusal.startswith("Not every test has passed since the last `dbt build`: a_test (fail).")
+
+
+@pytest.mark.parametrize("name", ["before.duckdb", "published.duckdb", "a b.duckdb"])
+def test_a_warehouse_of_any_name_is_compared(tmp_path: Path, name: str) -> None:
+    """Guards against a database that is taken for the other one because of its file's name."""
+    warehouse, published = tmp_path / name, tmp_path / "copies" / "published.duckdb"
+    write(warehouse, 1)
+    publish(warehouse, published)
+    write(warehouse, 2)
+    changes = {change.mart: change for change in difference(warehouse, published).changes}
+    assert changes["clean_tracks"] == MartChange("clean_tracks", added=0, removed=0, changed=2)
+
+
+def test_nothing_is_compared_without_marts_or_with_what_is_no_database(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against "all rows are new" where the published copy cannot be read."""
+    published = tmp_path / "published.duckdb"
+    published.write_text("no database")
+    with pytest.raises(WarehouseError, match="There is no database at"):
+        difference(warehouse_file, tmp_path / "none.duckdb")
+    connect(warehouse_file).close()
+    with pytest.raises(WarehouseError, match="dbt has built no marts here yet"):
+        difference(warehouse_file, tmp_path / "none.duckdb")
+    write(warehouse_file, 1)
+    with pytest.raises(WarehouseError, match="cannot be opened as a DuckDB database"):
+        difference(warehouse_file, published)
 
 
 def with_run(file: Path, run_id: str, dataset: str, digest: str) -> None:

@@ -45,7 +45,7 @@ FORM = st.fixed_dictionaries(
         "artists": st.sampled_from(["one", "semicolons", "python", "json"]),
         "ids": st.sampled_from(["{}", "spotify:track:{}", "https://open.spotify.com/track/{}?si=0a"]),
         "share": st.sampled_from(["share", "percent", "sign"]),
-        "duration": st.sampled_from(["ms", "s", "clock"]),
+        "duration": st.sampled_from(["ms", "s", "clock", "clock or s"]),
         "words": st.booleans(),
         "beats": st.sampled_from(["{}", "{}/4", "{}-Apr", "{}.0"]),
         "missing": st.sampled_from(["", "NA", "?", "#N/A", "-", "\\N", "null"]),
@@ -71,9 +71,10 @@ def cells(song: dict[str, Any], form: dict[str, Any], draw: random.Random) -> di
             decimal(percent) + " %" * (form["share"] == "sign")
         )  # fmt: skip
     seconds = song["duration_ms"] // 1000
+    said = form["duration"] if form["duration"] != "clock or s" else draw.choice(["clock", "s"])
     found["duration_ms"] = {
         "ms": f"{song['duration_ms']}", "s": f"{seconds:,}", "clock": f"{seconds // 60}:{seconds % 60:02}",
-    }[form["duration"]]  # fmt: skip
+    }[said]  # fmt: skip
     found["key"] = draw.choice(KEYS[song["key"]]) if form["words"] else f"{song['key']}"
     found["mode"] = draw.choice(MODES[song["mode"]]) if form["words"] else f"{song['mode']}"
     known = song["time_signature"] is not None
@@ -93,10 +94,10 @@ def cells(song: dict[str, Any], form: dict[str, Any], draw: random.Random) -> di
 
 def column(name: str, form: dict[str, Any], draw: random.Random) -> str:
     """One of the names that a column of our field may have, in some spelling."""
-    # Exportify's `Genres` are separated by commas, which one of the genres here holds.
-    names = [known for known in contents()["fields"][name]["names"] if known != "genres"]
+    # `Genres` are separated by commas, which one of the genres here holds.
+    names = [known for known in contents()["fields"][name]["names"] if not known.endswith("genres")]
     if name == "duration_ms":
-        found = draw.choice(names) + {"ms": " (ms)", "s": draw.choice(["", " (s)"]), "clock": ""}[form["duration"]]
+        found = draw.choice(names) + {"ms": " (ms)", "s": draw.choice(["", " (s)"])}.get(form["duration"], "")
     else:
         # In the study's layout an artist's name is one, whatever it holds.
         found = draw.choice(names[1:] if form["artists"] == "semicolons" and name == "artist_name" else [*names, name])

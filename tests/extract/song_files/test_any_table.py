@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.song_files import contained
+from extract.song_files.containers import parts
 from extract.song_files.csv_dialect import dialect_of
 from extract.song_files.csv_rows import csv_records, stage_csv
-from extract.song_files.parts import parts
-from extract.song_files.rows import TABLE, fill
+from extract.song_files.rows import TABLE, fill, leave_out_empty
 from tests.extract.song_files.staged import csv_text, staged
 from tests.extract.song_files.workbook import workbook
 
@@ -35,7 +35,8 @@ def test_both_readers_give_the_cells_that_were_written(rows: Rows, tmp_path: Pat
     path = tmp_path / "written.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("a", "b", "c"), *rows])
-    expected = [(number, *(cell or None for cell in row)) for number, row in enumerate(rows, start=1)]
+    filled = [row for row in rows if any(row)]
+    expected = [(number, *(cell or None for cell in row)) for number, row in enumerate(filled, start=1)]
     with duckdb.connect() as connection:
         (copies := tmp_path / "copies").mkdir(exist_ok=True)
         (part,) = parts(contained(path), copies)
@@ -43,6 +44,7 @@ def test_both_readers_give_the_cells_that_were_written(rows: Rows, tmp_path: Pat
         cells = f"select * exclude (__text, __reason) from {TABLE}"
         assert connection.execute(cells).fetchall() == expected
         fill(connection, TABLE, columns, csv_records(part, dialect_of(part)))
+        leave_out_empty(connection, columns, [])
         assert connection.execute(cells).fetchall() == expected
 
 
@@ -72,7 +74,8 @@ def as_text(kind: str, rows: Rows, draw: st.DataObject) -> str:
     delimiter = draw.draw(st.sampled_from(",;\t|"), "delimiter")
     end = draw.draw(st.sampled_from(["\n", "\r\n", "\r"]), "end")
     quoting = draw.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), "quoting")
-    before = draw.draw(st.sampled_from(["", end, f"# by my script{end}", f"sep={delimiter}{end}"]), "before the header")
+    lines = ["", end, f"# by my script{end}", f"sep={delimiter}{end}", f"My songs{end}{end}", f"{delimiter * 2}{end}"]
+    before = draw.draw(st.sampled_from(lines), "before the header")
     text = csv_text(rows, COLUMNS, delimiter=delimiter, end=end, quoting=quoting)
     has_last_end = draw.draw(st.booleans(), "last end")
     return before + (text if has_last_end else text.removesuffix(end))

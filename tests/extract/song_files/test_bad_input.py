@@ -1,7 +1,9 @@
 """What is no song file is named for what it is, in bounded time and memory, and leaves nothing behind."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import struct
 import tempfile
@@ -48,12 +50,12 @@ WHAT_IT_IS = {
     "an old Office file, or one with a password": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0",
     "a 7z archive": b"7z\xbc\xaf\x27\x1c\0\4",
     "a RAR archive": b"Rar!\x1a\x07\1\0",
-    "packed with bzip2": b"BZh91AY&SY\xb1",
-    "packed with xz": b"\xfd7zXZ\0\0\4",
     "packed with zstd": b"\x28\xb5\x2f\xfd\x24\0",
     "a tar archive": b"songs.csv".ljust(257, b"\0") + b"ustar\x0000",
     "an Arrow": b"ARROW1\0\0\xff",
     "R's own data file": b"RDX3\nX\n\0\0",
+    "a pickle of Python's": b"\x80\x05\x95\xa1\x0f\0",
+    "an XML document": b'<?xml version="1.0"?><songs>',
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
     "an HTML page": b"\xef\xbb\xbf \n<!DOCTYPE html>\n<html>",
     "not text but binary data": b"\1\2\3\0\4\5\6\7\x08\x09\0\x01",
@@ -209,10 +211,16 @@ def test_archives_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_an_archive_cut_short_or_damaged_is_told(tmp_path: Path, at: float) -> None:
     """Guards against half of the rows taken for all of them."""
     text = csv_text([(f"{number}", os.urandom(8).hex(), "1") for number in range(30_000)]).encode()
-    for packed in (gzip.compress(text), zipped(tmp_path / "whole.zip", {"songs.csv": text}).read_bytes()):
+    for packed in (
+        gzip.compress(text),
+        bz2.compress(text),
+        lzma.compress(text),
+        zipped(tmp_path / "whole.zip", {"songs.csv": text}).read_bytes(),
+    ):
         place = int(len(packed) * at)
         for content in (packed[:place], packed[:place] + b"\xff\0\xff" * 40 + packed[place + 120 :]):
-            with pytest.raises(SongFileError, match="cannot be unpacked; it may be damaged or cut short"):
+            # Of bzip2 a damaged block gives bytes, which may be found to be no text before the block's end is read.
+            with pytest.raises(SongFileError, match="cannot be unpacked; it may be damaged or cut short|is not text"):
                 staged(written(tmp_path / "songs.csv", content))
 
 
@@ -291,7 +299,6 @@ def test_many_columns_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("genre,Genre\na,b\n", "names a column twice"),
         ("0.5,0.2,x\n0.1,0.3,y\n", "has no header: its first line holds values"),
         ("Song A,Ann,0.5,120,-7.2,200000\nSong B,Ann,0.5,120,-7.2,200000\n", "has no header"),
         ("", "is empty"),

@@ -40,6 +40,40 @@ def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     assert staged(path).broken == [(2, "y", "line 6: 1 fields, where the header has 2")]
 
 
+@pytest.mark.parametrize(
+    ("text", "columns", "note"),
+    [
+        ("My songs, 2024\n\nsong;artist;tempo\nx;y;1,5\n", ["song", "artist", "tempo"], "'My songs, 2024'"),
+        ("Top,,\n,,\nsong,artist,tempo\nx,y,\"1,5\"\n", ["song", "artist", "tempo"], "'Top'"),
+        ("song\tartist\ttempo\n1\tx\ty\t1,5\n2\tx\ty\t1,5\n", ["column 1", "song", "artist", "tempo"], None),
+        ("song,,tempo,,\nx,y,\"1,5\",,\n", ["song", "column 2", "tempo", "column 4", "column 5"], None),
+        (
+            "song,artist,Song,song\nx,y,\"1,5\",z\n", ["song", "artist", "Song (2)", "song (3)"],
+            "the first is read as that, the other is called 'Song (2)' here",
+        ),
+    ],
+)  # fmt: skip
+def test_headers_as_programs_write_them(tmp_path: Path, text: str, columns: list[str], note: str | None) -> None:
+    """Guards against a file that has to be edited by hand: R's row names, a title, blank columns, a name twice."""
+    (path := tmp_path / "songs.csv").write_text(text)
+    found = staged(path)
+    assert found.columns == columns
+    assert ("x" in found.rows[0], "1,5" in found.rows[0], found.broken) == (True, True, [])
+    assert any(note in words for words in found.notes) if note else not found.notes
+
+
+def test_rows_of_empty_cells_are_none(tmp_path: Path) -> None:
+    """Guards against listings that are rejected since a spreadsheet writes its blank lines with commas."""
+    (path := tmp_path / "songs.csv").write_text("song,tempo\n,\nx,1\n,\n\ny,2\n")
+    assert (staged(path).rows, staged(path).notes) == ([("x", "1"), ("y", "2")], ("2 rows of empty cells left out",))
+
+
+def test_spaces_on_both_sides_of_a_delimiter_belong_to_no_value(tmp_path: Path) -> None:
+    """Guards against a genre that ends with a space."""
+    (path := tmp_path / "songs.csv").write_text("song , genre | x\na , jazz | y\nc , folk | z\n")
+    assert staged(path).rows == [("a", "jazz | y"), ("c", "folk | z")]
+
+
 # Joined and cut off -------------------------------------------------------------------------------------------------
 
 

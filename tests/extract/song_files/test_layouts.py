@@ -1,12 +1,9 @@
 """Which column is which field, in the layouts of files that people hold, and in names of no layout."""
 
-from pathlib import Path
-
 import pytest
 
-from extract.song_files import IMPORT, PREDICT, ReadingOptions, SongFileError, contained
+from extract.song_files import ReadingOptions, SongFileError
 from extract.song_files.layouts import fields, layouts, recognise, spellings
-from extract.song_files.refusals import require_enough
 from warehouse.features import AUDIO_FEATURES
 
 OURS = ",".join(AUDIO_FEATURES)
@@ -110,6 +107,26 @@ FILES = {
         " isrc=ISRC, disc_number=Disc Number, track_number=Track Number",
         "Artist URI(s),Album Artist URI(s),Album Artist Name(s),Album Image URL,Track Preview URL,Added By,Added At",
     ),
+    "Spotify and YouTube": (
+        "column 1,Artist,Url_spotify,Track,Album,Album_type,Uri,Danceability,Energy,Key,Loudness,Speechiness,"
+        "Acousticness,Instrumentalness,Liveness,Valence,Tempo,Duration_ms,Url_youtube,Title,Channel,Views,Stream",
+        "spotify_track_id=Uri, song_name=Track, album_name=Album",
+        "column 1,Url_spotify,Album_type,Url_youtube,Title,Channel,Views,Stream",
+    ),
+    "Chosic": (
+        "#,Song,Artist,Popularity,BPM,Genres,Parent Genres,Album,Album Date,Time,Dance,Energy,Acoustic,Instrumental,"
+        "Happy,Speech,Live,Loud (Db),Key,Time Signature,Added At,Spotify Track Id,Album Label,Camelot",
+        "acousticness=Acoustic, instrumentalness=Instrumental, valence=Happy, liveness=Live, duration_ms=Time,"
+        " genre=Genres, danceability=Dance, speechiness=Speech, loudness=Loud (Db), key=Key,"
+        " time_signature=Time Signature, spotify_track_id=Spotify Track Id, tempo=BPM, album_release_date=Album Date",
+        "#,Parent Genres,Added At,Album Label,Camelot",
+    ),
+    "Sort Your Music": (
+        "#,Title,Artist,Release,BPM,Energy,Dance,Loud,Valence,Length,Acoustic,Pop.,A.Sep,Rnd",
+        "song_name=Title, tempo=BPM, danceability=Dance, loudness=Loud, duration_ms=Length, acousticness=Acoustic,"
+        " popularity=Pop., album_release_date=Release",
+        "#,A.Sep,Rnd",
+    ),
     "by its columns' names": (
         "Spotify Link,Song Title,Performer,Main Genre,track_danceability,Audio Energy,spotify_tempo,loudness_db,"
         "length_sec",
@@ -173,35 +190,6 @@ def test_what_is_mapped_comes_first_whatever_the_case() -> None:
         recognise("songs.csv", ["Style", "genre"], {"genre": "mood"})
     with pytest.raises(SongFileError, match="there is no field 'style'"):
         recognise("songs.csv", ["Style", "genre"], {"style": "genre"})
-
-
-def test_a_refusal_is_four_lines_and_its_command_keeps_what_was_said(tmp_path: Path) -> None:
-    """Guards against a wall of 5,000 columns, and a proposed command that loses the maps already given."""
-    path = tmp_path / "Bob's songs.csv"
-    path.write_text("a\n")
-    columns = [
-        "name",
-        "my style",
-        "sound",
-        *(f"column{number}" for number in range(5000)),
-        "tempo",
-        "energy",
-        "valence",
-    ]
-    options = ReadingOptions({"tempo": "sound"}, {"duration": "s"}, merge_genres=True)
-    found = recognise(str(path), columns, options.mapping)
-    with pytest.raises(SongFileError) as caught:
-        require_enough(contained(path), columns, found, IMPORT, options)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 4
-    assert "it lacks a genre for each song" in lines[0]
-    assert lines[1] == "Likely: genre in my style."
-    assert lines[2].endswith("column16 and 4,986 more.")
-    quoted = str(path).replace("'", "'\"'\"'")
-    assert lines[3].endswith(
-        f"song-genres import '{quoted}' --map tempo=sound --map 'genre=my style' --unit duration=s --merge-genres"
-    )
-    require_enough(contained(path), columns, found, PREDICT, options)
 
 
 def test_pairs_may_stand_in_one_text() -> None:

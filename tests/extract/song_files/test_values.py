@@ -60,11 +60,13 @@ def test_units_of_time(median: float, named: str | None, unit: str | None) -> No
     [
         ("key", "C", "0"), ("key", " c♯ ", "1"), ("key", "Db", "1"), ("key", "C#/Db", "1"), ("key", "B♭", "10"),
         ("key", "A minor", "9"), ("key", "F# Major", "6"), ("key", "Ebm", "3"), ("key", "C sharp", "1"),
-        ("key", "H", None),
+        ("key", "H", None), ("key", "8A", "9"), ("key", "12b", "4"),
         ("mode", "Major", "1"), ("mode", "MIN", "0"), ("mode", "dorian", None),
+        ("mode", "True", "1"), ("mode", "moll", "0"),
         ("time_signature", "4/4", "4"), ("time_signature", "4-Apr", "4"), ("time_signature", "3-Apr", "3"),
         ("time_signature", "4-Mar", "3"), ("time_signature", "04-May", "5"), ("time_signature", "Apr-04", "4"),
         ("time_signature", "2024-04-03 00:00:00", "3"), ("time_signature", "7-Mar", None),
+        ("time_signature", "03.04.2024", "3"), ("time_signature", "3/4/2024", "3"), ("time_signature", "4/5/24", "5"),
         ("time_signature", "four", None),
     ],
 )  # fmt: skip
@@ -158,3 +160,87 @@ def test_a_unit_said_by_hand_decides(study_csv: StudyCsv, warehouse_file: Path, 
     import_dump(artists, warehouse_file, options=ReadingOptions(units={"artist_name": "&"}))
     ((track,),) = query("select payload from raw.tracks where dataset = 'artists'")
     assert json.loads(track)["artists"] == [{"name": "Ann"}, {"name": "Bob"}]
+
+
+@pytest.mark.parametrize(
+    ("durations", "landed", "said"),
+    [
+        (["3:20", "3:30", "215", "3:40"], [200_000, 210_000, 215_000, 220_000],
+         "duration read as seconds: median 215; minutes and seconds read as ms"),
+        (["3:20", "3:30", "215000", "3:40"], [200_000, 210_000, 215_000, 220_000], "minutes and seconds read as ms"),
+        (["200000", "3:30", "215000"], [200_000, 210_000, 215_000], "minutes and seconds read as ms"),
+        (["3:20", "3:30", "-1", "3:40"], [200_000, 210_000, -1, 220_000], "minutes and seconds read as ms"),
+        (["03:20:00", "03:30:00"], [200_000, 210_000],
+         "hours and minutes, too long for songs, read as minutes and seconds"),
+        (["0:03:20", "1:03:20"], [200_000, 3_800_000], "minutes and seconds read as ms"),
+        (["200’000", "210\u202f000"], [200_000, 210_000], "minus signs and thousands as they are printed"),
+    ],
+)  # fmt: skip
+def test_clocks_and_the_numbers_among_them(
+    durations: list[str], landed: list[int], said: str, study_csv: StudyCsv, warehouse_file: Path, query: Query
+) -> None:
+    """Guards against a song of 215 ms beside songs of 3:30, and against songs of three hours."""
+    report = import_dump(study_csv(*({"duration_ms": text} for text in durations)), warehouse_file)
+    assert [json.loads(payload)["duration_ms"] for (payload,) in query(FEATURES)] == landed
+    assert {use.field: use.done for use in report.file.uses}["duration_ms"] == said
+
+
+def test_a_number_among_clocks_whose_unit_cannot_be_told_is_refused(study_csv: StudyCsv, warehouse_file: Path) -> None:
+    """Guards against a number that is read as milliseconds because nothing else is said."""
+    path = study_csv({"duration_ms": "3:20"}, {"duration_ms": "3.5"}, {"duration_ms": "3:40"})
+    with pytest.raises(SongFileError, match="its median is 3.5.\n.*--unit duration=min"):
+        import_dump(path, warehouse_file)
+
+
+def test_a_key_that_names_its_mode_says_both(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a mode that is called unknown while the file says it."""
+    path = without(study_csv({"key": "A# Minor"}, {"key": "C Major"}), "mode")
+    report = import_dump(path, warehouse_file)
+    found = [json.loads(payload) for (payload,) in query(FEATURES)]
+    assert [(song["key"], song["mode"]) for song in found] == [(10, 0), (0, 1)]
+    assert report.file.unknown == []
+
+
+def test_signs_of_print_are_read(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a file that is refused for its minus signs."""
+    import_dump(study_csv({"loudness": "−3.5"}, {"loudness": "-4"}), warehouse_file)
+    assert [json.loads(payload)["loudness"] for (payload,) in query(FEATURES)] == [-3.5, -4]
+
+
+def test_dates_for_time_signatures_are_told_as_they_are(study_csv: StudyCsv, warehouse_file: Path) -> None:
+    """Guards against a sentence that names one date for all of them."""
+    report = import_dump(study_csv({"time_signature": "3-Apr"}, *[{"time_signature": "4-Apr"}] * 2), warehouse_file)
+    sentence = "A spreadsheet has turned 4/4 into 4-Apr in 3 rows (3/4 into 3-Apr among them): read as 4 or 3 beats."
+    assert sentence in report.file.notes
+
+
+def test_artists_that_are_objects_as_python_writes_them(
+    study_csv: StudyCsv, warehouse_file: Path, query: Query
+) -> None:
+    """Guards against artists called "name" and "id", out of pandas' json_normalize."""
+    cell = """[{'href': 'x', 'id': '1', 'name': 'Ann'}, {'id': '2', 'name': "B's"}]"""
+    import_dump(study_csv({"artist_name": cell}), warehouse_file)
+    assert json.loads(query(TRACKS)[0][0])["artists"] == [{"name": "Ann"}, {"name": "B's"}]
+
+
+def test_what_may_separate_is_split_or_asked_for(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against a genre called "techno, indie", and a comma in artists' names about which nothing is said."""
+    path = study_csv({"genre": "techno,indie", "artist_name": "Ann, Bob"}, {"genre": "jazz", "artist_name": "Cy"})
+    path.write_text(path.read_text().replace("genre", "Genres").replace("artist_name", "Artists"))
+    report = import_dump(path, warehouse_file)
+    assert query("select genre from raw.tracks order by listing_id") == [("techno",), ("jazz",)]
+    assert report.file.notes == (
+        "Commas in Artists (1 rows) are read as part of the names. If they separate artists: --unit artist_name=,",
+    )
+    path.write_text(path.read_text().replace("Genres", "style of music").replace("jazz", "jazz; blues"))
+    report = import_dump(path, warehouse_file, name="other", options=ReadingOptions({"genre": "style of music"}))
+    assert query("select genre from raw.tracks where dataset = 'other' order by 1") == [("jazz",), ("techno,indie",)]
+
+
+def test_columns_of_two_tables_that_pandas_joined(study_csv: StudyCsv, warehouse_file: Path, query: Query) -> None:
+    """Guards against songs without titles where a file has them twice."""
+    path = study_csv({"song_name": "One", "tempo": "99"})
+    path.write_text(path.read_text().replace("song_name", "track_name_x").replace("tempo", "tempo_y"))
+    import_dump(path, warehouse_file)
+    assert json.loads(query(TRACKS)[0][0])["name"] == "One"
+    assert json.loads(query(FEATURES)[0][0])["tempo"] == 99
