@@ -162,7 +162,7 @@ def print_songs(scored: "ScoredFile") -> None:
     label = ", a model of synthetic data" if scored.is_synthetic else ""
     table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{scored.run_id}{label}")
     for number, song in enumerate(scored.first, start=1):
-        name = next((song[key] for key in ("song_name", "track_name", "name") if song.get(key)), f"song {number}")
+        name = song.get(scored.file.columns.get("song_name", "")) or f"song {number}"
         guesses = [
             f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
             for rank in range(1, 6)

@@ -190,6 +190,15 @@ def test_predict(cases: Path, model_path: Path, case: Case) -> None:
     assert len(with_problem) == (5 if "music_genre" in case.path else 0)
 
 
+def test_scored_songs_are_shown_by_their_titles(cases: Path, model_path: Path) -> None:
+    """Guards against a screen of "song 1" and "song 2" for a file whose titles are in a column of another name."""
+    path = cases / "02-exportify-classic" / "my_playlist.csv"
+    header, first, *_ = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    result = run("predict", str(path), "--model", str(model_path))
+    assert first[header.index("Track Name")].split()[0] in result.output
+    assert "song 1 " not in words(result)
+
+
 def test_local_files_are_rejected_with_that_reason(cases: Path) -> None:
     """Guards against songs that vanish, or that share the id of nobody (folder 03)."""
     path = str(cases / "03-exportify-uri-local" / "liked_songs.csv")
