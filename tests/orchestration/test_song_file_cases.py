@@ -192,8 +192,9 @@ def test_predict(cases: Path, model_path: Path, case: Case) -> None:
 
 def test_scored_songs_are_shown_by_their_titles(cases: Path, model_path: Path) -> None:
     """Guards against a screen of "song 1" and "song 2" for a file whose titles are in a column of another name."""
-    header, first, *_ = csv.reader((cases / "02-exportify-classic" / "my_playlist.csv").open(encoding="utf-8"))
-    result = run("predict", str(cases / "02-exportify-classic" / "my_playlist.csv"), "--model", str(model_path))
+    path = cases / "02-exportify-classic" / "my_playlist.csv"
+    header, first, *_ = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    result = run("predict", str(path), "--model", str(model_path))
     assert first[header.index("Track Name")].split()[0] in result.output
     assert "song 1 " not in words(result)
 
