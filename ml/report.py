@@ -250,7 +250,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, chart: Chart, run: dict[str, An
         names = {} if isinstance(summary, str) or summary.empty else families(summary).to_dict()
         found = found.assign(family=[names.get(genre, "") for genre in found["genre"]])
     if found.empty:
-        return f"there are no rows for it. {HOW['ml' if chart.needs_run else 'marts']}"
+        return chart.no_rows or f"there are no rows for it. {HOW['ml' if chart.needs_run else 'marts']}"
     return found
 
 

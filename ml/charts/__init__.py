@@ -35,9 +35,10 @@ class Chart:
 
     `query` reads the published copy (`$run_id` is the run shown); `prepare` makes from its rows the table behind the
     chart, which the page offers as CSV; `narrow` keeps the genres that the reader asked for; `draw` draws what is left.
-    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table.
-    `choose` names what the reader chooses; `search` says that genres can be searched for among the bars. With
-    `families` the query's rows get the family of their genre before `prepare`.
+    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table. `no_rows`
+    is the sentence where there are none, though every table is there. `choose` names what the reader chooses; `search`
+    says that genres can be searched for among the bars. With `families` the query's rows get the family of their genre
+    before `prepare`.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Chart:
     choose: str = ""
     search: bool = False
     families: bool = False
+    no_rows: str = ""
 
     @property
     def needs_run(self) -> bool:
@@ -149,6 +151,42 @@ CHARTS = (
         count=_sum("tracks"),
         search=True,
         families=True,
+    ),
+    Chart(
+        key="overlap",
+        section="The data",
+        name="Genres that share tracks",
+        how_to_read="A bar is a pair of genres: of the tracks listed under either, the share that is listed under both "
+        "(the Jaccard index). A model is counted as wrong where it names the other genre of such a track.",
+        rows="n = {n:,} clean tracks, each under every genre it was listed under",
+        query="""
+            select genre, other_genre, tracks_in_both, tracks_in_genre, tracks_in_other_genre, jaccard,
+                (select count(*) from marts.clean_tracks) as clean_tracks
+            from marts.genre_overlap order by jaccard desc, genre, other_genre
+        """,
+        narrow=lambda pairs, chosen: pairs[pairs[["genre", "other_genre"]].isin(chosen).any(axis="columns")],
+        draw=data.overlap,
+        count=lambda table: _first(table, "clean_tracks"),
+        no_rows="no track is listed under more than one genre, so none overlap.",
+    ),
+    Chart(
+        key="decades",
+        section="The data",
+        name="Genres over the years",
+        how_to_read="A row is a genre, the oldest on average first; a figure is the share of its dated tracks that was "
+        "released in that decade. The date is that of the album that the source names, which may be a reissue.",
+        rows="n = {n:,} clean tracks with a release date, each under the genre it was first listed under",
+        query=f"""
+            select genre, greatest(release_year // 10 * 10, {data.EARLIEST_DECADE}) as decade, count(*) as tracks,
+                round(sum(sum(release_year)) over (partition by genre) / sum(count(*)) over (partition by genre), 1)
+                    as mean_year
+            from marts.track_details inner join marts.clean_tracks using (spotify_track_id)
+            where release_year is not null
+            group by genre, decade order by mean_year, genre, decade
+        """,
+        draw=data.decades,
+        count=_sum("tracks"),
+        no_rows="no track has a release date, because the source gives none.",
     ),
     Chart(
         key="distribution",

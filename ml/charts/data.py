@@ -28,6 +28,9 @@ TICKS = {
     "mode": {"tickvals": [0, 1], "ticktext": ["minor", "major"]},
     "time_signature": {"dtick": 1},
 }
+PAIRS_SHOWN = 30
+EARLIEST_DECADE = 1940
+"""Tracks from before it count as of it: few are, and columns for all since 1860 would be too narrow to read."""
 QUANTILES = {"p05": 0.05, "first_quartile": 0.25, "median": 0.5, "third_quartile": 0.75, "p95": 0.95}
 
 
@@ -81,6 +84,81 @@ def tracks_per_genre(counts: pd.DataFrame) -> Drawing:
         hover=[f"<b>{row.genre}</b><br>{plural(row.tracks, 'track')}<br>{row.family}" for row in named_rows(shown)],
     )
     return Drawing(title, figure, families=family_colours(shown))
+
+
+def overlap(pairs: pd.DataFrame) -> Drawing:
+    """Bars of the pairs of genres that share most of their tracks, the largest Jaccard index first.
+
+    Columns: genre, other_genre, tracks_in_both, jaccard (0 to 1).
+    """
+    shown = pairs.sort_values(["jaccard", "genre", "other_genre"], ascending=[False, True, True]).head(PAIRS_SHOWN)
+    labels = [f"{row.genre} · {row.other_genre}" for row in named_rows(shown)]
+    figure = go.Figure(
+        go.Bar(
+            x=shown["jaccard"].round(4).tolist(),
+            y=labels,
+            orientation="h",
+            text=[f"{row.jaccard:.1%}" for row in named_rows(shown)],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[
+                f"<b>{label}</b><br>{plural(row.tracks_in_both, 'track')} in both"
+                for label, row in zip(labels, named_rows(shown), strict=True)
+            ],
+            hoverinfo="text",
+            marker_color=BLUE,
+        )
+    )
+    figure.update_layout(bargap=0.3, showlegend=False, margin={"r": 48}, **genre_rows(labels))
+    figure.update_xaxes(title={"text": "tracks in both, of those in either"}, tickformat=".0%", rangemode="tozero")
+    first = shown.iloc[0]
+    title = (
+        f"{first['genre']} and {first['other_genre']} share most: {first['jaccard']:.0%} of their tracks are in both"
+    )
+    left = len(pairs) - len(shown)
+    note = f"{plural(left, 'more pair')} of genres with a track in common: in the table." if left else ""
+    return Drawing(title, figure, note=note)
+
+
+def decades(table: pd.DataFrame) -> Drawing:
+    """A heat map with figures: which share of a genre's dated tracks is of each decade, the oldest genres first.
+
+    Columns: genre, decade (its first year; the first column of the chart holds all that came before its end),
+    tracks, mean_year (of the genre, in each of its rows).
+    """
+    wide = table.pivot(index="genre", columns="decade", values="tracks").fillna(0)
+    first, last = int(table["decade"].min()), int(table["decade"].max())
+    wide = wide.reindex(columns=range(first, last + 1, 10), fill_value=0)
+    years = table.drop_duplicates("genre").set_index("genre")["mean_year"].sort_index().sort_values(kind="stable")
+    wide = wide.loc[years.index]
+    shares = wide.div(wide.sum(axis="columns"), axis="index")
+    names = [
+        f"{decade}s" if decade > EARLIEST_DECADE else f"–{EARLIEST_DECADE + 9}" for decade in range(first, last + 1, 10)
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            x=names,
+            y=wide.index.tolist(),
+            z=shares.round(3).to_numpy().tolist(),
+            zmin=0,
+            zmax=1,  # most cells stay pale, and their figures legible
+            autocolorscale=True,
+            customdata=wide.astype(int).to_numpy().tolist(),
+            texttemplate="%{z:.0%}",
+            textfont={"size": 10},
+            hovertemplate="<b>%{y}</b>, %{x}: %{customdata} tracks, %{z:.1%}<extra></extra>",
+            showscale=False,
+            xgap=1,
+            ygap=1,
+        )
+    )
+    figure.update_layout(genre_rows(wide.index.tolist()))
+    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(showgrid=False)
+    title = f"The tracks of {years.index[0]} are from {years.iloc[0]:.0f} on average"
+    if len(years) > 1:
+        title += f", those of {years.index[-1]} from {years.iloc[-1]:.0f}"
+    return Drawing(title, figure)
 
 
 def distributions(bins: pd.DataFrame) -> Drawing:

@@ -62,6 +62,15 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
         from (values (0, 'listings', 'All', {len(frame) + 10}, 0, {len(frame) + 10}),
                 (1, 'exact_repeat', 'Equal', {len(frame) + 10}, 10, {len(frame)}))
             as audit(step, rule, description, rows_before, rows_removed, rows_after);
+        create table marts.track_details as
+        select spotify_track_id,
+            (1935 + 7 * row_number() over (order by spotify_track_id) % 90)::integer as release_year
+        from frame;
+        create table marts.genre_overlap as
+        select genre, other_genre, 1 as tracks_in_both, 24 as tracks_in_genre, 24 as tracks_in_other_genre,
+            1 / 47.0 as jaccard
+        from (select genre, lead(genre) over (order by genre) as other_genre from frame group by genre)
+        where other_genre is not null;
         create temp table measured as
         select genre, feature, value from (
             unpivot (select genre, {", ".join(f"{name}::double as {name}" for name in AUDIO_FEATURES)} from frame)

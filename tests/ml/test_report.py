@@ -67,7 +67,8 @@ def test_the_page_has_every_chart_with_its_rows_and_says_synthetic(
     assert result.missing == []
     assert result.charts == [chart.key for chart in CHARTS]
     assert result.tracks["cleaning"] == 154
-    assert {result.tracks[key] for key in ("tracks-per-genre", "distribution", "boxes", "correlation", "map")} == {144}
+    on_all = ("tracks-per-genre", "overlap", "decades", "distribution", "boxes", "correlation", "map")
+    assert {result.tracks[key] for key in on_all} == {144}
     (held_out,) = trained.execute("select n_test from ml.model_runs where is_published").fetchone()
     for key in ("scores", "f1", "precision-recall", "confusions", "runner-ups", "calibration", "models"):
         assert result.tracks[key] == held_out, key
@@ -185,6 +186,8 @@ def test_without_a_model_every_chart_of_it_says_where_the_reason_stands(
     ("dropped", "charts"),
     [
         ("marts.feature_distribution", {"distribution", "boxes"}),
+        ("marts.genre_overlap", {"overlap"}),
+        ("marts.track_details", {"decades"}),
         ("marts.genre_summary", {"map"}),
         ("marts.feature_correlation", {"correlation"}),
         ("marts.cleaning_audit", {"cleaning"}),
@@ -200,6 +203,16 @@ def test_a_missing_table_takes_its_own_charts_alone(
     result = build_report(trained, tmp_path)
     assert {chart.key for chart in CHARTS} - set(result.charts) == charts
     assert all(dropped.partition(".")[2] in sentence and "make run" in sentence for sentence in result.missing)
+
+
+def test_what_no_source_gives_is_said_in_place_of_the_chart(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Guards against "make run" as the advice where running again would bring nothing."""
+    trained.execute("update marts.track_details set release_year = null; delete from marts.genre_overlap")
+    result = build_report(trained, tmp_path)
+    assert result.missing == [
+        "Genres that share tracks: no track is listed under more than one genre, so none overlap.",
+        "Genres over the years: no track has a release date, because the source gives none.",
+    ]
 
 
 def test_a_missing_chart_leaves_no_table_of_an_earlier_page(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -238,7 +251,9 @@ def test_chosen_genres_keep_the_charts_to_them(trained: duckdb.DuckDBPyConnectio
     assert {row["genre"] for row in table(tmp_path, "f1")} == {"Dub", "Emo"}
     assert {row["predicted_genre"] for row in table(tmp_path, "confusions")} <= {"Dub", "Emo", "other genres"}
     assert sum(int(row["tracks"]) for row in table(tmp_path, "confusions")) == result.tracks["f1"]
-    assert result.tracks["tracks-per-genre"] == 48
+    assert result.tracks["tracks-per-genre"] == result.tracks["decades"] == 48
+    pairs = {(row["genre"], row["other_genre"]) for row in table(tmp_path, "overlap")}
+    assert pairs == {("Blues", "Dub"), ("Dub", "Emo")} | {pair for pair in pairs if "Emo" in pair}
     assert {row["genre"] for row in table(tmp_path, "distribution")} == {"All genres", "Dub", "Emo"}
     assert "kept\nto: Dub, Emo." in result.path.read_text()
 

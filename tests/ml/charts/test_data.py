@@ -40,6 +40,38 @@ def test_tracks_per_genre_are_sorted_and_coloured_by_family() -> None:
     assert drawing.title == "1999 has 30 tracks, A has 5"
 
 
+def test_the_pairs_that_share_most_tracks_come_first() -> None:
+    """Guards against pairs by their number of tracks, which large genres would lead, and pairs left out in silence."""
+    rows = [("Dub", "Ska", 2, 0.5), ("Pop", "Rock", 90, 0.25)]
+    rows += [(f"a{number:02}", "z", 1, 0.01) for number in range(data.PAIRS_SHOWN)]
+    drawing = data.overlap(pd.DataFrame(rows[::-1], columns=["genre", "other_genre", "tracks_in_both", "jaccard"]))
+    (bars,) = drawing.figure.data
+    assert list(bars.y[:3]) == ["Dub · Ska", "Pop · Rock", "a00 · z"]
+    assert (list(bars.x[:2]), list(bars.text[:2])) == ([0.5, 0.25], ["50.0%", "25.0%"])
+    assert bars.hovertext[1] == "<b>Pop · Rock</b><br>90 tracks in both"
+    assert len(bars.y) == data.PAIRS_SHOWN
+    assert drawing.title == "Dub and Ska share most: 50% of their tracks are in both"
+    assert drawing.note == "2 more pairs of genres with a track in common: in the table."
+
+
+def test_decades_are_shares_of_each_genre_and_the_oldest_comes_first() -> None:
+    """Guards against large genres that outshine small ones, and a decade without tracks that closes the gap."""
+    table = pd.DataFrame(
+        [("New", 2010, 3, 2014.0), ("New", 1990, 1, 2014.0), ("Old", 1940, 30, 1951.4), ("Old", 1990, 10, 1951.4)],
+        columns=["genre", "decade", "tracks", "mean_year"],
+    )
+    drawing = data.decades(table)
+    (heat,) = drawing.figure.data
+    assert list(heat.x) == ["–1949", "1950s", "1960s", "1970s", "1980s", "1990s", "2000s", "2010s"]
+    assert list(heat.y) == ["Old", "New"]
+    assert [list(row) for row in heat.z] == [[0.75, 0, 0, 0, 0, 0.25, 0, 0], [0, 0, 0, 0, 0, 0.25, 0, 0.75]]
+    assert list(heat.customdata[0]) == [30, 0, 0, 0, 0, 10, 0, 0]
+    assert heat.texttemplate, "without colour, the figures are left to read"
+    assert drawing.title == "The tracks of Old are from 1951 on average, those of New from 2014"
+    alone = data.decades(table[table["genre"] == "New"])
+    assert alone.title == "The tracks of New are from 2014 on average"
+
+
 def test_distributions_are_shares_of_each_genre_beside_all() -> None:
     """Guards against a small genre drawn against counts of all tracks, and a bin without tracks that closes the gap.
 
