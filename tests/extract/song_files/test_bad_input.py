@@ -115,7 +115,7 @@ def test_a_listening_history_is_named(tmp_path: Path, name: str, packing: str) -
         path = zipped(tmp_path / "my_spotify_data.zip", {
             f"Spotify Account Data/{name}": content, "Spotify Account Data/Userdata.json": b"{}",
         })  # fmt: skip
-    with pytest.raises(ListeningHistory, match="not how they sound.\n.*Exportify") as caught:
+    with pytest.raises(ListeningHistory, match="not how they sound.\n.*song-genres run --input") as caught:
         contained(path)
     assert str(caught.value).count("\n") < 4
 
