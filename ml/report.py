@@ -33,7 +33,7 @@ HOW = {
     "marts": "Build it: make run.",
     "ml": "Train a model: make run.",
 }
-NO_MODEL = "no model of these tracks may be shown; the first sentence of the page says why."
+NO_MODEL = "no model of these tracks is shown; under The answer, the report says why."
 SONGS = """
     select kind, rank, song_name, artist_name, genre, predicted_genre, probability, spotify_track_id from ml.surprises
     where run_id = $run_id order by kind, rank

@@ -328,10 +328,11 @@ def clean(
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
     """Download a published dump, check it and land it."""
-    from extract.sources import import_or_fetch
+    from extract.dumps import import_dump
+    from extract.fetch import fetch as download
 
     with _plain_errors(), screen_progress() as progress:
-        report = import_or_fetch(name, files.warehouse_path(), progress=progress)
+        report = import_dump(download(name, progress=progress), files.warehouse_path(), name=name, progress=progress)
     console.print(f"Dataset {report.dataset}: {report.listings:,} listings. It is the active one now.")
 
 
@@ -340,7 +341,7 @@ def use(name: Annotated[str, typer.Argument(help="A dataset that has been landed
     """Make a landed dataset the active one: the next run builds from it."""
     with _plain_errors(), files.connect(files.warehouse_path(), create=False) as connection:
         raw.use(connection, name)
-    console.print(f"{name} is the active dataset now. Rebuild with `dbt build`, or `make dev`.")
+    console.print(f"{name} is the active dataset now. Build and publish it with `song-genres run`.")
 
 
 @app.command()
@@ -498,7 +499,7 @@ def diff() -> None:
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder [exports/<dataset>].")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default exports/<dataset>.")] = None,
 ) -> None:
     """Write the study's two CSVs and each mart as Parquet, from the published copy."""
     from warehouse.exports import export as export_marts

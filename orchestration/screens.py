@@ -20,7 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from orchestration.readings import FileReading
@@ -99,7 +99,8 @@ def print_active_dataset(active: "Dataset | None") -> None:
 
 def print_datasets(landed: "Sequence[tuple[Dataset, bool, int]]") -> None:
     """The table of datasets: each with whether it is the active one, and its number of listings."""
-    table = Table("dataset", "source", "listings", "")
+    # Names are typed for `use`, so they are folded and not cut.
+    table = Table(Column("dataset", overflow="fold"), Column("source", overflow="fold"), "listings", "note")
     for dataset, is_active, listings in landed:
         marks = ", ".join(
             word for word, applies in (("active", is_active), ("synthetic", dataset.is_synthetic)) if applies
@@ -225,10 +226,10 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
-    table.add_section()
-    table.add_row("database", str(database))
-    table.add_row("report", str(report))
     console.print(table)
+    # Not in the table, which would cut them where the screen is narrow.
+    console.print(f"Database: {database}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 
 
 def print_reading(reading: FileReading, console: Console = console) -> None:

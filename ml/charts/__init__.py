@@ -132,7 +132,7 @@ CHARTS = (
         key="cleaning",
         section="The data",
         name="Cleaning",
-        how_to_read="The first bar is every listing downloaded, the last what is left; between them is what each rule "
+        how_to_read="The first bar is every listing landed, the last what is left; between them is what each rule "
         "took, in the order of the rules.",
         rows="n = {n:,} listings; each that is not clean stands in marts.rejected_listings with its reason",
         query="select step, rule, description, rows_removed, rows_after from marts.cleaning_audit order by step",

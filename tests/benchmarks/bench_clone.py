@@ -57,7 +57,7 @@ def until_dagster_answers(clone: Path) -> float:
                     return perf_counter() - started
             sleep(0.1)
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        os.killpg(server.pid, signal.SIGKILL)  # SIGINT, to which Dagster turns SIGTERM, is ignored in the background
         server.wait()
 
 
