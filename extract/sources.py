@@ -158,14 +158,20 @@ def import_or_fetch(
     if _is_path(source) or (Path(source).suffix and source not in PUBLISHED_DUMPS):
         return import_dump(Path(source), warehouse_file, options=options, progress=progress)
     if source in PUBLISHED_DUMPS:
-        path = fetch(source, progress=progress)
-        return import_dump(path, warehouse_file, name=source, options=options, progress=progress)
+        return import_published(source, warehouse_file, options=options, progress=progress)
     landed = ", ".join(_landed(warehouse_file)) or "none yet"
     raise SongFileError(
         f"{source!r} is neither a file nor a name that is known here.\n"
         f"Names: auto, {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. Landed datasets: {landed}.\n"
         f"Otherwise give the path of {KNOWN}."
     )
+
+
+def import_published(
+    name: str, warehouse_file: Path, *, options: ReadingOptions | None = None, progress: Progress = ignore
+) -> ImportReport:
+    """Import the published dump of that name, downloaded where it must be. Raises `FetchError` as `fetch` does."""
+    return import_dump(fetch(name, progress=progress), warehouse_file, name=name, options=options, progress=progress)
 
 
 def _is_path(source: str) -> bool:

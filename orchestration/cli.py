@@ -328,11 +328,10 @@ def clean(
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
     """Download a published dump, check it and land it."""
-    from extract.dumps import import_dump
-    from extract.fetch import fetch as download
+    from extract.sources import import_published
 
     with _plain_errors(), screen_progress() as progress:
-        report = import_dump(download(name, progress=progress), files.warehouse_path(), name=name, progress=progress)
+        report = import_published(name, files.warehouse_path(), progress=progress)
     console.print(f"Dataset {report.dataset}: {report.listings:,} listings. It is the active one now.")
 
 
