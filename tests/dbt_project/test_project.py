@@ -12,7 +12,7 @@ from warehouse.features import AUDIO_FEATURES, feature_ranges
 from warehouse.publication import MART_KEYS
 
 UNITS = re.compile(
-    r"\b(Share|Count|Flag|Points|Seconds|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"
+    r"\b(Share|Count|Flag|Points|Seconds|Minutes|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"
 )
 """What tells the unit of a number; a feature's mart names `the feature's unit`."""
 
