@@ -408,8 +408,7 @@ def predict(
             files.output_format(Path(output))
             files.require_another_file(Path(file), Path(output))
         if model is None:
-            with files.connect(files.published_path(), read_only=True) as connection:
-                model = published_model_path(connection)
+            model = published_model_path(files.published_path())
         if engine == "spark" and output:
             from ml.spark import score_songs, session
 

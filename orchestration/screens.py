@@ -271,12 +271,22 @@ def print_publication(publication: "Publication", path: Path) -> None:
     )
     model = publication.model
     console.print(model.finding or f"Its model: {model.run_id}.", highlight=False, soft_wrap=True)
-    if publication.before not in (None, build.dataset):
-        console.print(f"The copy before held another dataset: {publication.before}.", highlight=False)
-    if not publication.changes:
+    renew = "song-genres report && song-genres export"
+    if publication.before is None:
         console.print("There was no copy before.")
+        console.print(f"Make the report and the exports from it: {renew}", highlight=False, soft_wrap=True)
         return
-    print_changes(publication.changes)
+    if publication.before != build.dataset:
+        console.print(
+            f"It replaces a copy of another dataset, {publication.before}, so rows are not compared.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        print_changes(publication.changes)
+    console.print(
+        f"The report and the exports are older than this copy now. Renew them: {renew}", highlight=False, soft_wrap=True
+    )
 
 
 def print_changes(changes: "Sequence[MartChange]") -> None:
@@ -288,7 +298,7 @@ def print_changes(changes: "Sequence[MartChange]") -> None:
 
 
 def print_difference(difference: "Difference", path: Path) -> None:
-    """What publishing would change, with the first keys of the rows that it would, and whether it would be refused."""
+    """Whether publishing would be refused, and what it would change, with the first keys of the rows of each mart."""
     from warehouse.publication import MART_KEYS
 
     changed = [change for change in difference.changes if change.examples]
@@ -297,10 +307,12 @@ def print_difference(difference: "Difference", path: Path) -> None:
     elif difference.before != difference.dataset:
         console.print(
             f"The two hold different datasets: the warehouse {difference.dataset}, the published copy "
-            f"{difference.before}.",
+            f"{difference.before}. So rows are not compared: publishing would replace all of them.",
             highlight=False,
             soft_wrap=True,
         )
+    if difference.refusal:
+        errors.print(f"It would not be published as it is. {difference.refusal}", style="yellow", soft_wrap=True)
     if difference.changes:
         print_changes(difference.changes)
         console.print("The first by their keys:" if changed else "No row of a mart differs.")
@@ -308,8 +320,6 @@ def print_difference(difference: "Difference", path: Path) -> None:
         console.print(f"{change.mart} ({', '.join(MART_KEYS[change.mart])})", highlight=False)
         for kind, keys in change.examples.items():
             console.print(f"  {kind}: {'; '.join(keys)}", highlight=False, soft_wrap=True)
-    if difference.refusal:
-        errors.print(f"It would not be published as it is. {difference.refusal}", style="yellow", soft_wrap=True)
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:

@@ -1,6 +1,8 @@
 """The console script's arguments and words; what the commands do is tested where it is done."""
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import duckdb
@@ -11,10 +13,10 @@ from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
 from orchestration.failures import sentence
-from orchestration.screens import print_difference
+from orchestration.screens import print_difference, print_publication
 from warehouse import files
 from warehouse.features import AUDIO_FEATURES
-from warehouse.publication import Difference, MartChange
+from warehouse.publication import Build, Difference, MartChange, Publication, ShownModel
 
 runner = CliRunner()
 
@@ -104,23 +106,58 @@ def test_reading_without_a_database_says_how_to_make_one() -> None:
 
 
 def test_a_difference_says_what_is_compared_and_which_rows_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    """Guards against two datasets compared without a word, and keys cut short where they would be looked up."""
+    """Guards against a refusal below a long table, and keys cut short where they would be looked up."""
     key = "a-long-genre-" * 20 + ", energy"
     changes = [
         MartChange("albums", 0, 0, 0),
         MartChange("genre_summary", 1200, 0, 1, {"added": [key, "[b], tempo"], "changed": ["Dub, energy"]}),
     ]
-    print_difference(Difference("new", "old", changes, "A test failed."), Path("copy"))
+    print_difference(Difference("new", "new", changes, ""), Path("copy"))
     said = capsys.readouterr()
-    assert "The two hold different datasets: the warehouse new, the published copy old." in said.out
     assert "1,200" in said.out
     assert f"genre_summary (genre, feature)\n  added: {key}; [b], tempo\n  changed: Dub, energy\n" in said.out
     assert "albums (" not in said.out
-    assert "It would not be published as it is. A test failed." in said.err
+    with redirect_stderr(sys.stdout):
+        print_difference(Difference("new", "new", changes, "A test failed."), Path("copy"))
+    assert capsys.readouterr().out.startswith("It would not be published as it is. A test failed.")
+    print_difference(Difference("new", "old", [], "A test failed."), Path("copy"))
+    said = capsys.readouterr()
+    assert said.out.startswith("The two hold different datasets: the warehouse new, the published copy old. So rows ")
+    assert said.err == "It would not be published as it is. A test failed.\n"
     print_difference(Difference("new", "new", changes[:1], ""), Path("copy"))
     assert capsys.readouterr().out.endswith("No row of a mart differs.\n")
     print_difference(Difference("new", None, [], ""), Path("copy"))
     assert capsys.readouterr() == ("There is no published copy with marts at copy to compare with.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (None, "Make the report and the exports from it: "),
+        ("songs", "The report and the exports are older than this copy now. Renew them: "),
+        ("other", "It replaces a copy of another dataset, other, so rows are not compared."),
+    ],
+)
+def test_publishing_says_that_the_report_and_the_exports_are_not_renewed(
+    before: str | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against yesterday's report taken for that of the new copy."""
+    build = Build("songs", is_synthetic=False, tracks_digest="", built_at=None)
+    print_publication(Publication(1, build, ShownModel("run", ""), before, []), Path("copy"))
+    said = capsys.readouterr().out
+    assert words in said
+    assert said.endswith("song-genres report && song-genres export\n")
+
+
+def test_predicting_without_a_published_model_says_how_to_name_another(songs_csv: Path) -> None:
+    """Guards against a person who has a model file, and is told to train one."""
+    for words in ("No model has been published: there is no database at", "No model has been trained yet"):
+        result = runner.invoke(app, ["predict", str(songs_csv)])
+        assert result.exit_code == 1
+        assert words in result.stderr
+        assert "--model models/<run_id>/model.skops" in result.stderr
+        assert list(Path().iterdir()) in ([], [Path("data")])
+        files.connect(files.published_path()).close()
 
 
 @pytest.mark.parametrize("command", ["export", "publish", "diff", "docs"])
