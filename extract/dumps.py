@@ -168,7 +168,7 @@ def _digest(file: Container, options: ReadingOptions) -> str:
 def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> dict[str, duckdb.DuckDBPyRelation]:
     """The raw rows of the file: a track document for each listing, and an audio-features document if it can be read."""
     # What Spotify has no place for is kept as it stands, and so is each text that is read as another: nothing is lost.
-    rest = [*file.unused, *file.changed]
+    rest = [*file.other_columns, *file.changed]
 
     def value(name: str) -> str:
         return file.value(name) if name in file.readings else "null::varchar"

@@ -36,6 +36,7 @@ from orchestration.screens import (
     print_songs,
     print_summary,
     print_tally,
+    run_progress,
     screen_progress,
 )
 from warehouse import files, raw
@@ -174,6 +175,8 @@ def run(
     refit: Annotated[bool, typer.Option("--refit", help="Fit the models again even if nothing has changed.")] = False,
 ) -> None:
     """Run every asset, from the documents to the report, and print what came out."""
+    from extract.sources import require_source
+
     with _plain_errors():
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
@@ -181,21 +184,21 @@ def run(
         ) | asdict(_reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres))  # fmt: skip
         if source == "auto":
             print_active_dataset(_active_dataset())
-    with _plain_errors(), console.status("Starting Dagster and dbt …"):
+        require_source(source, files.warehouse_path())
+    started = time.perf_counter()
+    # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
+    log = Path("logs/run.log")
+    with _plain_errors(), run_progress() as progress:
+        progress("starting Dagster and dbt", 0, None)
         from ml.estimators import make_estimator
         from ml.summary import summarise
         from orchestration.definitions import run_everything
 
         make_estimator(model, features=features, seed=seed)  # an unknown name is told now, and not after the crawl
-
-    started = time.perf_counter()
-    # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
-    log = Path("logs/run.log")
-    with _plain_errors():
         log.parent.mkdir(exist_ok=True)
-    with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
-        trained = {"model": model, "features": features, "seed": seed, "refit": refit}
-        result = run_everything({"raw_documents": config, "genre_model": trained}, progress)
+        with log.open("w") as words, redirect_stdout(words):
+            trained = {"model": model, "features": features, "seed": seed, "refit": refit}
+            result = run_everything({"raw_documents": config, "genre_model": trained}, progress)
     seconds = {STAGES[step]: spent for step, spent in result.seconds.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
@@ -211,8 +214,9 @@ def run(
         if result.reading:
             print_reading(result.reading)
         print_summary(
-            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
-        )
+            summary, seconds, recalled=result.recalled, database=files.published_path().absolute(),
+            report=Path("reports/index.html").absolute(),
+        )  # fmt: skip
 
 
 @app.command()
@@ -423,7 +427,9 @@ def predict(
                     model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            print_reading(FileReading.of(scored.file), errors)
+            print_reading(
+                FileReading.of(scored.file), errors, others="given back as they stand" if output else "not shown"
+            )
             if output is None:
                 print_songs(scored)
             tally = scored.tally

@@ -42,11 +42,15 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
 
 @dataclass(frozen=True)
 class Everything:
-    """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any."""
+    """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any.
+
+    `recalled` says which models were not fitted but found from an earlier run; it is empty where none was.
+    """
 
     dataset: str
     seconds: dict[str, float]
     reading: FileReading | None
+    recalled: str = ""
 
 
 def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) -> Everything:
@@ -65,6 +69,11 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
         )
     landed = result.asset_materializations_for_node("raw_documents")
     reading = landed[0].metadata.get("reading")
+    recalled = [
+        str(model.metadata["recalled"].value)
+        for model in result.asset_materializations_for_node("genre_model")
+        if "recalled" in model.metadata
+    ]
     return Everything(
         dataset=str(landed[0].metadata["dataset"].value),
         seconds={
@@ -73,6 +82,7 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
             if event.is_step_success and event.step_key
         },
         reading=FileReading.of_json(str(reading.value)) if reading else None,
+        recalled=recalled[0] if recalled else "",
     )
 
 

@@ -120,8 +120,7 @@ class Difference:
     """What publishing would change now: the dataset of the warehouse, that of the copy (`before`), and each mart.
 
     `before` is None where there is no copy. `changes` is empty there, and where the copy holds another dataset, whose
-    rows are not compared. `refusal` says why `publish` would refuse the
-    warehouse as it is, empty where it would not.
+    rows are not compared. `refusal` says why `publish` would refuse the warehouse as it is, empty where it would not.
     """
 
     dataset: str
@@ -134,8 +133,8 @@ class Difference:
 class Publication:
     """A published copy: its size in bytes, whose data it holds, its model, and what changed against `before`.
 
-    `before` is the dataset of the copy that was replaced, None where there was none. `changes` is empty unless it is the
-    dataset of this copy.
+    `before` is the dataset of the copy that was replaced, None where there was none. `changes` is empty where it is
+    not the dataset of this copy.
     """
 
     size: int

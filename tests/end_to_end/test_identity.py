@@ -189,7 +189,7 @@ def test_real_rows_after_a_run_of_the_sandbox_are_shown_without_its_figures(work
     check_page(workplace)
     assert shown_run(workplace) is None
     assert workplace.read("select count(*) from ml.genre_predictions") == [(0,)]
-    assert "The answer There is no model of first yet. Train one with `song-genres run`." in workplace.page
+    assert "The answer There is no model of first yet. Train one with song-genres run ." in workplace.page
     assert sandbox_run not in workplace.page
     check_prediction(workplace, dumps / "first.csv")
     workplace.train_job()
