@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from extract.song_files import ReadingOptions
 
 app = typer.Typer(
-    help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
+    help="Can a song's genre be predicted from how it sounds? Land Spotify documents, clean them, train, report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its frames of Dagster and dbt would fill screens, and minutes
 )
@@ -55,7 +55,7 @@ SUSPENDED = 75
 
 @app.callback()
 def prepare_screen() -> None:
-    """Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports."""
+    """Can a song's genre be predicted from how it sounds? Land Spotify documents, clean them, train, report."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal in Latin-1 or ASCII lacks letters that titles have
             stream.reconfigure(errors="replace")
@@ -100,27 +100,28 @@ BudgetOption = Annotated[
 ]
 SONG_FILE = "CSV, JSON, Parquet or .xlsx, also packed (.zip, .gz, .bz2, .xz), or a folder of them (docs/files.md)."
 MappingOption = Annotated[
-    list[str] | None, typer.Option("--map", help="field=column, for a column that is not recognised; repeatable.")
+    list[str] | None,
+    typer.Option("--map", help="field=column, for a column that is not recognised, such as genre=style; repeatable."),
 ]
 UnitOption = Annotated[
     list[str] | None,
     typer.Option(
         "--unit",
         help="field=unit, where a column's values do not tell: duration=s (or ms, min, clock), energy=percent (or "
-        "share); of artist_name and genre, what separates several in a cell. Repeatable.",
+        "share). For artist_name and genre, it is what separates several in a cell: genre=/. Repeatable.",
     ),
 ]
 AllGenres = Annotated[
-    bool, typer.Option("--all-genres", help="Make one listing per genre of a cell, instead of one for the first.")
+    bool, typer.Option("--all-genres", help="Make a listing for each genre in a cell, and not only for the first.")
 ]
 MergeGenres = Annotated[
-    bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and marks as one.")
+    bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and punctuation as one.")
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait suspends the crawl [900].")]
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
-Features = Annotated[str, typer.Option(help="audio, or audio+title.")]
+Features = Annotated[str, typer.Option(help="What the model learns from: audio, or audio+title.")]
 Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
 
 
@@ -174,7 +175,7 @@ def run(
     seed: Seed = 538,
     refit: Annotated[bool, typer.Option("--refit", help="Fit the models again even if nothing has changed.")] = False,
 ) -> None:
-    """Run every asset, from the documents to the report, and print what came out."""
+    """Do everything, from the raw documents to the report, and print the figures."""
     from extract.sources import require_source
 
     with _plain_errors():
@@ -249,8 +250,10 @@ def extract(
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8750,
-    tier: Annotated[str, typer.Option(help="extended or development: what Spotify gives the app.")] = "extended",
-    requests_per_window: Annotated[int, typer.Option(help="The rate limit: requests in any 30 s.")] = 150,
+    tier: Annotated[
+        str, typer.Option(help="The app that is served: extended (an old one) or development (a new one).")
+    ] = "extended",
+    requests_per_window: Annotated[int, typer.Option(help="The rate limit: the most requests in any 30 s.")] = 150,
     listings: Annotated[int, typer.Option(help="The size of the synthetic catalogue.")] = 25_000,
 ) -> None:
     """Serve the synthetic catalogue as Spotify and ReccoBeats would, on this machine only, until interrupted."""
@@ -276,7 +279,7 @@ def import_command(
     merge_genres: MergeGenres = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how the file is read, and land nothing.")] = False,
 ) -> None:
-    """Land a dump as raw documents and make it the active dataset."""
+    """Land a file of songs (a dump) as raw documents, and make it the active dataset."""
     from extract.dumps import import_dump, look_at_dump
 
     with _plain_errors(), screen_progress() as progress:
@@ -293,14 +296,14 @@ def clean(
     file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
+        Path | None, typer.Option("--rejected", help="Write the rejected listings here, each with its reason.")
     ] = None,
     mapping: MappingOption = None,
     unit: UnitOption = None,
     all_genres: AllGenres = False,
     merge_genres: MergeGenres = False,
 ) -> None:
-    """Clean a dump into a file, by the same rules, without touching the warehouse."""
+    """Clean a file of songs into another file, by the warehouse's rules but without the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
@@ -312,7 +315,7 @@ def clean(
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
-    """Download a published dump, check it and land it."""
+    """Download a published dump, check its SHA-256, and land it."""
     from extract.sources import import_published
 
     with _plain_errors(), screen_progress() as progress:
@@ -349,7 +352,9 @@ def train(
     protocol: Annotated[
         str, typer.Option(help="artist_grouped, study_2023_04 or study_2023_05 (ml/protocols.py).")
     ] = "artist_grouped",
-    folds: Annotated[int, typer.Option(help="artist_grouped alone: 1 is one split, k holds every track out once.")] = 1,
+    folds: Annotated[
+        int, typer.Option(help="Only for artist_grouped. 1 is one split; with k splits, every track is held out once.")
+    ] = 1,
     seed: Seed = 538,
 ) -> None:
     """Fit models on the clean tracks and print their held-out figures beside the study's; publishes nothing."""
@@ -387,12 +392,13 @@ def predict(
         typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The same as OUT.")] = None,
-    model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model's file; by default that of the published run.")] = None,
     file_format: Annotated[
-        Literal["csv", "jsonl"] | None, typer.Option("--format", help="What standard input and output are.")
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="The format of standard input and output.")
     ] = None,
     engine: Annotated[
-        Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
+        Literal["local", "spark"],
+        typer.Option(help="spark is for Parquet of any size, also at addresses that Spark knows."),
     ] = "local",
     mapping: MappingOption = None,
     unit: UnitOption = None,
@@ -440,10 +446,10 @@ def predict(
 def report(
     run_id: Annotated[
         str | None,
-        typer.Option("--run", help="The run to show, by its run_id; by default the published one."),
+        typer.Option("--run", help="The run_id of the run to show; by default the published one."),
     ] = None,
     genres: Annotated[
-        list[str] | None, typer.Option("--genre", help="Limit the charts by genre to this one; repeatable.")
+        list[str] | None, typer.Option("--genre", help="Keep the charts by genre to this one; repeatable.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", file_okay=False, help="The folder to write.")] = Path("reports"),
 ) -> None:
@@ -480,7 +486,9 @@ def diff() -> None:
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default exports/<dataset>.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder to write; by default exports/<dataset>.")
+    ] = None,
 ) -> None:
     """Write the study's two CSVs and each mart as Parquet, from the published copy."""
     from warehouse.exports import export as export_marts

@@ -243,7 +243,8 @@ def print_summary(
 ) -> None:
     """The table at the end of a run. `recalled` says which models were not fitted in it, empty for none."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
-    table = Table(title=f"song-genres: {summary.build.dataset}{label}", show_header=False, title_justify="left")
+    title = f"song-genres: {summary.build.dataset}{label}"
+    table = Table(Column(), Column(overflow="fold"), title=title, show_header=False, title_justify="left")
     table.add_row("listings", f"{summary.listings:,}{label}")
     table.add_row("clean tracks", f"{summary.clean_tracks:,}{label}")
     table.add_row("genres", f"{summary.genres:,}{label}")
@@ -265,7 +266,7 @@ def print_summary(
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
         if stage == STAGES["genre_model"] and recalled:
-            table.add_row("", f"recalled from an earlier run: {recalled}; --refit fits anew")
+            table.add_row("", f"recalled, not fitted (--refit fits): {recalled}")
     console.print(table)
     # Not in the table, which would cut them where the screen is narrow.
     console.print(f"Database: {database}", highlight=False, soft_wrap=True)

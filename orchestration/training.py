@@ -35,7 +35,7 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
     run: Summary | None = None
     others: dict[str, Summary] = {}
     figures: dict[str, Any] = {"synthetic": tracks.is_synthetic}
-    recalled: list[str] = []
+    recalled: dict[str, list[str]] = {}
     try:
         split = split_by_artist(tracks, seed=config.seed)
         names = list(dict.fromkeys((BASELINE, STUDY_FOREST, config.model)))
@@ -64,7 +64,7 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
         shown = {table: table_metadata(connection, "ml", table) for table in RUN_TABLES}
     figures |= {"finding": verdict.finding or "A model may be shown.", "the study's protocols": "\n".join(notes)}
     if recalled:
-        figures["recalled"] = ", ".join(recalled)
+        figures["recalled"] = "; ".join(f"{', '.join(names)} from {place}" for place, names in recalled.items())
     for table in RUN_TABLES:
         yield dg.MaterializeResult(
             asset_key=["ml", table], metadata=shown[table] | (figures if table in ("model_runs", "verdicts") else {})
@@ -76,20 +76,20 @@ def _fit_or_recall(
     tracks: Tracks,
     job: Job,
     warehouse: Warehouse,
-    recalled: list[str],
+    recalled: dict[str, list[str]],
     *,
     refit: bool = False,
     beside: list[Summary] | None = None,
 ) -> Summary:
-    """The job's run, as it is recorded (then what was found, and where, is added to `recalled`), or fitted now.
+    """The job's run, as it is recorded (then `recalled` gets it, by where it was found), or fitted now.
 
     With `beside`, runs of the same split, the model is explained and kept as a file, with a card that compares it.
     """
     if not refit:
         with warehouse.connect(read_only=True) as connection:
             if known := recall(connection, job.run_id(tracks), with_model=beside is not None):
-                place = "ml.model_runs" if beside is None else MODELS / known.run_id
-                recalled.append(f"{known.name} ({job.protocol}) from {place}")
+                place = "ml.model_runs" if beside is None else f"{MODELS / known.run_id}/"
+                recalled.setdefault(place, []).append(f"{known.name} ({job.protocol})")
                 return known
     run = fit_job(tracks, job, explain=beside is not None)
     path = None
@@ -102,7 +102,7 @@ def _fit_or_recall(
 
 
 def _repeat_the_study(
-    config: TrainConfig, tracks: Tracks, warehouse: Warehouse, progress: Progress, recalled: list[str]
+    config: TrainConfig, tracks: Tracks, warehouse: Warehouse, progress: Progress, recalled: dict[str, list[str]]
 ) -> Iterator[str]:
     """Repeat the study's own protocols, which split by row, and say in a sentence what came of each."""
     for done, protocol in enumerate(config.protocols):

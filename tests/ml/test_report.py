@@ -167,6 +167,14 @@ def test_a_run_of_other_tracks_is_not_shown(trained: duckdb.DuckDBPyConnection, 
     assert "Synthetic data." not in page
 
 
+def test_no_bound_is_minus_nought(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Guards against a bin that begins at -0: 0.03 less three bins of 0.01, rounded."""
+    build_report(only_marts(connection, some_tracks(GENRES)), tmp_path)
+    bounds = {row[end] for row in table(tmp_path, "distribution") for end in ("lower_bound", "upper_bound")}
+    assert {"0", "0.0"} & bounds
+    assert not {"-0", "-0.0"} & bounds
+
+
 def test_without_a_model_every_chart_of_it_says_where_the_reason_stands(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
