@@ -79,8 +79,8 @@ Source = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="A dump's path; a published dump's name (tidytuesday); a landed dataset's; sandbox; spotify. By default "
-        "the active dataset, and the sandbox where nothing was landed.",
+        help="What to read: the path of a song file, the name of a published dump (tidytuesday) or landed dataset, "
+        "sandbox, or spotify. By default the active dataset, or the sandbox if nothing has been landed.",
     ),
 ]
 Genres = Annotated[
@@ -88,10 +88,13 @@ Genres = Annotated[
     typer.Option("--genre", "-g", help="A genre to crawl; repeatable. By default the study's 132."),
 ]
 GenresFile = Annotated[
-    Path | None, typer.Option("--genres", help="A file of genres, one per line, with a limit of hits after a comma.")
+    Path | None,
+    typer.Option("--genres", help="A file of genres, one per line; a comma and a limit of hits may follow."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="The most search hits to take per genre, 1 to 1,000.")]
-RefreshOption = Annotated[str, typer.Option("--refresh", help="popularity or all: ask again, as new rows.")]
+RefreshOption = Annotated[
+    str, typer.Option("--refresh", help="Ask again, for popularity or for all; the answers become new rows.")
+]
 Pace = Annotated[
     int | None, typer.Option("--requests-per-window", help="The most requests in any 30 s [Spotify: 150].")
 ]
@@ -115,7 +118,7 @@ AllGenres = Annotated[
     bool, typer.Option("--all-genres", help="Make a listing for each genre in a cell, and not only for the first.")
 ]
 MergeGenres = Annotated[
-    bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and punctuation as one.")
+    bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and marks as one.")
 ]
 MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a longer wait suspends the crawl [900].")]
 ModelName = Annotated[
@@ -385,11 +388,13 @@ def train(
 def predict(
     file: Annotated[
         str,
-        typer.Argument(metavar="IN", help=f"Songs with audio features: {SONG_FILE} - is standard input."),
+        typer.Argument(metavar="IN", help=f"Songs with audio features, or - for standard input: {SONG_FILE}"),
     ],
     out: Annotated[
         str | None,
-        typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
+        typer.Argument(
+            help="The file to write: .csv (also .gz), .parquet or .jsonl, or - for standard output. On Spark, a new folder."
+        ),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The same as OUT.")] = None,
     model: Annotated[Path | None, typer.Option(help="The model's file; by default that of the published run.")] = None,
