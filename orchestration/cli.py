@@ -393,7 +393,8 @@ def predict(
     out: Annotated[
         str | None,
         typer.Argument(
-            help="The file to write: .csv (also .gz), .parquet or .jsonl, or - for standard output. On Spark, a new folder."
+            help="The file to write: .csv (also .gz), .parquet or .jsonl, or - for standard output. "
+            "On Spark, a new folder."
         ),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The same as OUT.")] = None,
