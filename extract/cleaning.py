@@ -13,7 +13,7 @@ from pathlib import Path
 from extract.dumps import documents
 from extract.song_files import CLEAN, ReadingOptions, SongFile, contained, read, require_usable
 from warehouse import files, raw
-from warehouse.exports import FIRST_RULE_OF_THE_STUDY, copy_query, study_columns
+from warehouse.exports import FIRST_RULE_OF_THE_STUDY, STUDY_COLUMNS, copy_query
 from warehouse.files import output_format, require_another_file, whole_or_not_there
 from warehouse.progress import Progress, ignore
 
@@ -58,12 +58,12 @@ def clean_dump(
     options: ReadingOptions | None = None,
     progress: Progress = ignore,
 ) -> CleaningReport:
-    """Write the clean tracks of the song file at `path` to `output`, the study's 18 columns in download order.
+    """Write the clean tracks of the song file at `path` to `output`, the study's 18 columns in the order of the file.
 
     The file is read and landed as an import does it, in a database of its own, and the dbt project's compiled SQL is
-    run over that: so the tracks are what importing the file, `dbt build` and `warehouse.exports.export` would give, and
-    so are the rejected listings with their reasons, written to `rejected` if that is given. Each file is written as its
-    ending says (`warehouse.files.OUTPUT_FORMATS`), whole or not at all.
+    run over that: so the tracks are those that importing the file and `dbt build` would put into `marts.clean_tracks`,
+    and so are the rejected listings with their reasons, written to `rejected` if that is given. Each file is written as
+    its ending says (`warehouse.files.OUTPUT_FORMATS`), whole or not at all.
 
     Raises `SongFileError` as `extract.dumps.import_dump` does, and `OutputError`, before any work, for an output that
     cannot be written or is the file that is read.
@@ -94,7 +94,7 @@ def clean_dump(
         if unusable * 2 > file.listings:
             require_usable(connection, file)
         progress(stage, 2, 3)
-        clean = f"select {study_columns()} from ({models.clean_tracks}) order by listing_id"
+        clean = f"select {', '.join(STUDY_COLUMNS)} from ({models.clean_tracks}) order by listing_id"
         copy_query(connection, clean, unfinished[0], output_format(output))
         if rejected:
             columns = "listing_id, spotify_track_id, song_name, artist_name, genre, rule, reason"

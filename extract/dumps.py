@@ -217,7 +217,7 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
     Of a file that need not have audio features, a listing without any has no such document: they are asked for.
     """
     # What Spotify has no place for is kept as it stands, and so is each text that is read as another: nothing is lost.
-    rest = [*file.unused, *file.changed]
+    rest = [*file.other_columns, *file.changed]
 
     def value(name: str) -> str:
         return file.value(name) if name in file.readings else "null::varchar"

@@ -16,7 +16,7 @@ from extract.http import LOOPBACK
 from extract.own_music import is_own_music
 from extract.sandbox import SANDBOX
 from extract.settings import CrawlOptions, CredentialsError, Settings, reccobeats_address
-from extract.song_files import OnlySongs, ReadingOptions, SongFileError, file_around
+from extract.song_files import OnlySongs, ReadingOptions, SongFileError, contained, file_around
 from extract.song_files.kinds import KNOWN
 from warehouse import files, raw
 from warehouse.progress import Progress, ignore
@@ -160,6 +160,15 @@ def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: P
         return crawl(sandbox.settings(), warehouse_file, options, progress=progress)
 
 
+def require_source(source: str, warehouse_file: Path) -> None:
+    """Raise `SongFileError` where `source` means nothing, or is a file that is not there. Nothing is read or landed."""
+    if source in ("auto", *CRAWLED, *PUBLISHED_DUMPS) or _is_path(source) or source in _landed(warehouse_file):
+        return
+    if Path(source).suffix:
+        contained(Path(source))
+    raise unknown_source(source, warehouse_file)
+
+
 def import_or_fetch(
     source: str, warehouse_file: Path, *, options: ReadingOptions | None = None, progress: Progress = ignore
 ) -> ImportReport:
@@ -171,8 +180,13 @@ def import_or_fetch(
         return import_dump(Path(source), warehouse_file, options=options, progress=progress)
     if source in PUBLISHED_DUMPS:
         return import_published(source, warehouse_file, options=options, progress=progress)
+    raise unknown_source(source, warehouse_file)
+
+
+def unknown_source(source: str, warehouse_file: Path) -> SongFileError:
+    """The error for a name that means nothing, with those that are known."""
     landed = ", ".join(_landed(warehouse_file)) or "none yet"
-    raise SongFileError(
+    return SongFileError(
         f"{source!r} is neither a file nor a name that is known here.\n"
         f"Names: auto, {', '.join((*CRAWLED, *PUBLISHED_DUMPS))}. Landed datasets: {landed}.\n"
         f"Otherwise give the path of {KNOWN}."

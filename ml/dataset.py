@@ -32,11 +32,10 @@ class TooLittleToLearn(ModelError):
 class Tracks:
     """The clean tracks of the active dataset.
 
-    `frame` has one row per track in download order: the audio features, spotify_track_id, song_name, artist_name and
-    genre.
-    `credits` has one row per track and credited artist, in the order of the credits: `row` (0-based, into frame) and
-    `artist` (a number); a track that credits nobody gets an artist of its own. `digest` names exactly these
-    tracks, as `warehouse.publication.tracks_digest` does.
+    `frame` has one row per track, by listing_id: the audio features, spotify_track_id, song_name, artist_name and
+    genre. `credits` has one row per track and credited artist, in the order of the credits: `row` (0-based, into frame)
+    and `artist` (a number); a track that credits nobody gets an artist of its own. `digest` names exactly these tracks,
+    as `warehouse.publication.tracks_digest` does.
     """
 
     frame: pd.DataFrame

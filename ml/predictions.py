@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from ml.dataset import ModelError, Tracks
 from ml.model_file import Model, predict_probabilities
+from warehouse.files import connect
 from warehouse.progress import Progress
 from warehouse.publication import TRAIN, shown_model
 
 RANKS = 5
 UNSEEN = "unseen"
+ANOTHER_MODEL = "If you have the file of a model, name it: --model models/<run_id>/model.skops"
 BATCH = 20_000  # tracks at a time: 132 genres of 8 bytes each keep a batch at 20 MB
 
 
@@ -153,12 +155,20 @@ def latest_model(connection: duckdb.DuckDBPyConnection) -> tuple[str, Path] | No
     return found and (str(found[0]), Path(found[1]))
 
 
-def published_model_path(connection: duckdb.DuckDBPyConnection) -> Path:
-    """The file of the model that may be shown with the marts. Raises `ModelError`, which says why there is none."""
-    shown = shown_model(connection)
-    if shown.run_id is None:
-        raise ModelError(shown.finding or f"No model has been trained yet. {TRAIN}")
-    (path,) = connection.execute(
-        "select model_path from ml.model_runs where run_id = ?", [shown.run_id]
-    ).fetchone() or ("",)
+def published_model_path(published: Path) -> Path:
+    """The file of the published model, as the published copy at `published` names it.
+
+    Raises `ModelError` where there is no copy or no model in it, and what `warehouse.files.connect` raises.
+    """
+    if not published.exists():
+        raise ModelError(
+            f"No model has been published: there is no database at {published.absolute()}. {TRAIN}\n{ANOTHER_MODEL}"
+        )
+    with connect(published, read_only=True) as connection:
+        shown = shown_model(connection)
+        if shown.run_id is None:
+            raise ModelError(f"{shown.finding or f'No model has been trained yet. {TRAIN}'}\n{ANOTHER_MODEL}")
+        (path,) = connection.execute(
+            "select model_path from ml.model_runs where run_id = ?", [shown.run_id]
+        ).fetchone() or ("",)
     return Path(path)

@@ -36,6 +36,7 @@ from orchestration.screens import (
     print_songs,
     print_summary,
     print_tally,
+    run_progress,
     screen_progress,
 )
 from warehouse import files, raw
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from extract.song_files import ReadingOptions
 
 app = typer.Typer(
-    help="Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports.",
+    help="Can a song's genre be predicted from how it sounds? Land Spotify documents, clean them, train, report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its frames of Dagster and dbt would fill screens, and minutes
 )
@@ -54,7 +55,7 @@ SUSPENDED = 75
 
 @app.callback()
 def prepare_screen() -> None:
-    """Can a song's genre be predicted from how it sounds? Lands Spotify documents, cleans them, trains, reports."""
+    """Can a song's genre be predicted from how it sounds? Land Spotify documents, clean them, train, report."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal in Latin-1 or ASCII lacks letters that titles have
             stream.reconfigure(errors="replace")
@@ -78,8 +79,8 @@ Source = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="A dump's path; a published dump's name (tidytuesday); a landed dataset's; sandbox; spotify. By default "
-        "the active dataset, and the sandbox where nothing was landed.",
+        help="What to read: the path of a song file, the name of a published dump (tidytuesday) or landed dataset, "
+        "sandbox, or spotify. By default the active dataset, or the sandbox if nothing has been landed.",
     ),
 ]
 Genres = Annotated[
@@ -87,10 +88,13 @@ Genres = Annotated[
     typer.Option("--genre", "-g", help="A genre to crawl; repeatable. By default the study's 132."),
 ]
 GenresFile = Annotated[
-    Path | None, typer.Option("--genres", help="A file of genres, one per line, with a limit of hits after a comma.")
+    Path | None,
+    typer.Option("--genres", help="A file of genres, one per line; a comma and a limit of hits may follow."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="The most search hits to take per genre, 1 to 1,000.")]
-RefreshOption = Annotated[str, typer.Option("--refresh", help="popularity or all: ask again, as new rows.")]
+RefreshOption = Annotated[
+    str, typer.Option("--refresh", help="Ask again, for popularity or for all; the answers become new rows.")
+]
 Pace = Annotated[
     int | None, typer.Option("--requests-per-window", help="The most requests in any 30 s [Spotify: 150].")
 ]
@@ -99,18 +103,19 @@ BudgetOption = Annotated[
 ]
 SONG_FILE = "CSV, JSON, Parquet or .xlsx, also packed (.zip, .gz, .bz2, .xz), or a folder of them (docs/files.md)."
 MappingOption = Annotated[
-    list[str] | None, typer.Option("--map", help="field=column, for a column that is not recognised; repeatable.")
+    list[str] | None,
+    typer.Option("--map", help="field=column, for a column that is not recognised, such as genre=style; repeatable."),
 ]
 UnitOption = Annotated[
     list[str] | None,
     typer.Option(
         "--unit",
         help="field=unit, where a column's values do not tell: duration=s (or ms, min, clock), energy=percent (or "
-        "share); of artist_name and genre, what separates several in a cell. Repeatable.",
+        "share). For artist_name and genre, it is what separates several in a cell: genre=/. Repeatable.",
     ),
 ]
 AllGenres = Annotated[
-    bool, typer.Option("--all-genres", help="Make one listing per genre of a cell, instead of one for the first.")
+    bool, typer.Option("--all-genres", help="Make a listing for each genre in a cell, and not only for the first.")
 ]
 MergeGenres = Annotated[
     bool, typer.Option("--merge-genres", help="Treat genres that differ only in case, spaces and marks as one.")
@@ -122,7 +127,7 @@ MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a lo
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
-Features = Annotated[str, typer.Option(help="audio, or audio+title.")]
+Features = Annotated[str, typer.Option(help="What the model learns from: audio, or audio+title.")]
 Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
 
 
@@ -177,7 +182,9 @@ def run(
     seed: Seed = 538,
     refit: Annotated[bool, typer.Option("--refit", help="Fit the models again even if nothing has changed.")] = False,
 ) -> None:
-    """Run every asset, from the documents to the report, and print what came out."""
+    """Do everything, from the raw documents to the report, and print the figures."""
+    from extract.sources import require_source
+
     with _plain_errors():
         config = _crawl_config(
             source, genres, genres_file, hits_per_genre=limit, refresh=refresh,
@@ -185,21 +192,21 @@ def run(
         ) | asdict(_reading(mapping, unit, all_genres=all_genres, merge_genres=merge_genres))  # fmt: skip
         if source == "auto":
             print_active_dataset(_active_dataset())
-    with _plain_errors(), console.status("Starting Dagster and dbt …"):
+        require_source(source, files.warehouse_path())
+    started = time.perf_counter()
+    # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
+    log = Path("logs/run.log")
+    with _plain_errors(), run_progress() as progress:
+        progress("starting Dagster and dbt", 0, None)
         from ml.estimators import make_estimator
         from ml.summary import summarise
         from orchestration.definitions import run_everything
 
         make_estimator(model, features=features, seed=seed)  # an unknown name is told now, and not after the crawl
-
-    started = time.perf_counter()
-    # dbt tells every model and test to standard output: worth keeping, but not between the progress lines.
-    log = Path("logs/run.log")
-    with _plain_errors():
         log.parent.mkdir(exist_ok=True)
-    with _plain_errors(), screen_progress() as progress, log.open("w") as words, redirect_stdout(words):
-        trained = {"model": model, "features": features, "seed": seed, "refit": refit}
-        result = run_everything({"raw_documents": config, "genre_model": trained}, progress)
+        with log.open("w") as words, redirect_stdout(words):
+            trained = {"model": model, "features": features, "seed": seed, "refit": refit}
+            result = run_everything({"raw_documents": config, "genre_model": trained}, progress)
     seconds = {STAGES[step]: spent for step, spent in result.seconds.items() if step in STAGES}
     seconds["everything"] = time.perf_counter() - started
     with _plain_errors():
@@ -217,8 +224,9 @@ def run(
         if result.suspended:
             console.print(f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}", soft_wrap=True)
         print_summary(
-            summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
-        )
+            summary, seconds, recalled=result.recalled, database=files.published_path().absolute(),
+            report=Path("reports/index.html").absolute(),
+        )  # fmt: skip
 
 
 @app.command()
@@ -268,8 +276,10 @@ def extract(
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8750,
-    tier: Annotated[str, typer.Option(help="extended or development: what Spotify gives the app.")] = "extended",
-    requests_per_window: Annotated[int, typer.Option(help="The rate limit: requests in any 30 s.")] = 150,
+    tier: Annotated[
+        str, typer.Option(help="The app that is served: extended (an old one) or development (a new one).")
+    ] = "extended",
+    requests_per_window: Annotated[int, typer.Option(help="The rate limit: the most requests in any 30 s.")] = 150,
     listings: Annotated[int, typer.Option(help="The size of the synthetic catalogue.")] = 25_000,
 ) -> None:
     """Serve the synthetic catalogue as Spotify and ReccoBeats would, on this machine only, until interrupted."""
@@ -295,7 +305,7 @@ def import_command(
     merge_genres: MergeGenres = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how the file is read, and land nothing.")] = False,
 ) -> None:
-    """Land a dump as raw documents and make it the active dataset."""
+    """Land a file of songs (a dump) as raw documents, and make it the active dataset."""
     from extract.dumps import import_dump, look_at_dump
 
     with _plain_errors(), screen_progress() as progress:
@@ -312,14 +322,14 @@ def clean(
     file: Annotated[Path, typer.Argument(help=SONG_FILE)],
     output: Annotated[Path, typer.Argument(help="The clean tracks to write: .csv (also .gz), .parquet or .jsonl.")],
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", help="Write the other listings here, with reasons.")
+        Path | None, typer.Option("--rejected", help="Write the rejected listings here, each with its reason.")
     ] = None,
     mapping: MappingOption = None,
     unit: UnitOption = None,
     all_genres: AllGenres = False,
     merge_genres: MergeGenres = False,
 ) -> None:
-    """Clean a dump into a file, by the same rules, without touching the warehouse."""
+    """Clean a file of songs into another file, by the warehouse's rules but without the warehouse."""
     from extract.cleaning import clean_dump
     from orchestration.builds import cleaning_models
 
@@ -331,7 +341,7 @@ def clean(
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
-    """Download a published dump, check it and land it."""
+    """Download a published dump, check its SHA-256, and land it."""
     from extract.sources import import_published
 
     with _plain_errors(), screen_progress() as progress:
@@ -368,7 +378,9 @@ def train(
     protocol: Annotated[
         str, typer.Option(help="artist_grouped, study_2023_04 or study_2023_05 (ml/protocols.py).")
     ] = "artist_grouped",
-    folds: Annotated[int, typer.Option(help="artist_grouped alone: 1 is one split, k holds every track out once.")] = 1,
+    folds: Annotated[
+        int, typer.Option(help="Only for artist_grouped. 1 is one split; with k splits, every track is held out once.")
+    ] = 1,
     seed: Seed = 538,
 ) -> None:
     """Fit models on the clean tracks and print their held-out figures beside the study's; publishes nothing."""
@@ -399,19 +411,23 @@ def train(
 def predict(
     file: Annotated[
         str,
-        typer.Argument(metavar="IN", help=f"Songs with audio features: {SONG_FILE} - is standard input."),
+        typer.Argument(metavar="IN", help=f"Songs with audio features, or - for standard input: {SONG_FILE}"),
     ],
     out: Annotated[
         str | None,
-        typer.Argument(help="Write .csv (also .gz), .parquet or .jsonl; - is standard output. On Spark, a new folder."),
+        typer.Argument(
+            help="The file to write: .csv (also .gz), .parquet or .jsonl, or - for standard output. "
+            "On Spark, a new folder."
+        ),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The same as OUT.")] = None,
-    model: Annotated[Path | None, typer.Option(help="A model file; that of the published run by default.")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model's file; by default that of the published run.")] = None,
     file_format: Annotated[
-        Literal["csv", "jsonl"] | None, typer.Option("--format", help="What standard input and output are.")
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="The format of standard input and output.")
     ] = None,
     engine: Annotated[
-        Literal["local", "spark"], typer.Option(help="spark: Parquet of any size, also at addresses that Spark knows.")
+        Literal["local", "spark"],
+        typer.Option(help="spark is for Parquet of any size, also at addresses that Spark knows."),
     ] = "local",
     mapping: MappingOption = None,
     unit: UnitOption = None,
@@ -431,8 +447,7 @@ def predict(
             files.output_format(Path(output))
             files.require_another_file(Path(file), Path(output))
         if model is None:
-            with files.connect(files.published_path(), read_only=True) as connection:
-                model = published_model_path(connection)
+            model = published_model_path(files.published_path())
         if engine == "spark" and output:
             from ml.spark import score_songs, session
 
@@ -447,7 +462,9 @@ def predict(
                     model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            print_reading(FileReading.of(scored.file), errors)
+            print_reading(
+                FileReading.of(scored.file), errors, others="given back as they stand" if output else "not shown"
+            )
             if output is None:
                 print_songs(scored)
             tally = scored.tally
@@ -458,10 +475,10 @@ def predict(
 def report(
     run_id: Annotated[
         str | None,
-        typer.Option("--run", help="The run to show, by its run_id; by default the published one."),
+        typer.Option("--run", help="The run_id of the run to show; by default the published one."),
     ] = None,
     genres: Annotated[
-        list[str] | None, typer.Option("--genre", help="Limit the charts by genre to this one; repeatable.")
+        list[str] | None, typer.Option("--genre", help="Keep the charts by genre to this one; repeatable.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", file_okay=False, help="The folder to write.")] = Path("reports"),
 ) -> None:
@@ -502,7 +519,9 @@ def diff() -> None:
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default exports/<dataset>.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder to write; by default exports/<dataset>.")
+    ] = None,
 ) -> None:
     """Write the study's two CSVs and each mart as Parquet, from the published copy."""
     from warehouse.exports import export as export_marts

@@ -44,13 +44,15 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
 class Everything:
     """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any.
 
-    `suspended` says why not all of it could be asked for yet.
+    `suspended` says why not all of it could be asked for yet. `recalled` says which models were not fitted but
+    found from an earlier run; it is empty where none was.
     """
 
     dataset: str
     seconds: dict[str, float]
     reading: FileReading | None
-    suspended: str | None
+    suspended: str | None = None
+    recalled: str = ""
 
 
 def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) -> Everything:
@@ -69,6 +71,11 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
         )
     landed = result.asset_materializations_for_node("raw_documents")
     reading, suspended = (landed[0].metadata.get(name) for name in ("reading", "suspended"))
+    recalled = [
+        str(model.metadata["recalled"].value)
+        for model in result.asset_materializations_for_node("genre_model")
+        if "recalled" in model.metadata
+    ]
     return Everything(
         dataset=str(landed[0].metadata["dataset"].value),
         seconds={
@@ -78,6 +85,7 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
         },
         reading=FileReading.of_json(str(reading.value)) if reading else None,
         suspended=str(suspended.value) if suspended else None,
+        recalled=recalled[0] if recalled else "",
     )
 
 

@@ -18,13 +18,13 @@ class FileReading:
     """What became of a file's columns.
 
     `columns` are the column, our field, and what was done to its values; `unknown` are audio features that the file
-    does not have, `unused` its columns that are no field of ours; `notes` and `warnings` are sentences. `problem_rows`
+    does not have, `others` its columns that are no field of ours; `notes` and `warnings` are sentences. `problem_rows`
     is the number of rows that cannot be used, and `problems` are the first of them.
     """
 
     columns: list[tuple[str, str, str]]
     unknown: list[str]
-    unused: list[str]
+    others: list[str]
     notes: list[str]
     warnings: list[str]
     problem_rows: int = 0
@@ -35,7 +35,7 @@ class FileReading:
         """What is told of a file."""
         columns = [(use.column, use.field, use.done) for use in file.uses]
         notes, warnings = list(file.notes), list(file.warnings)
-        return cls(columns, file.unknown, file.unused, notes, warnings, problem_rows, problems)
+        return cls(columns, file.unknown, file.other_columns, notes, warnings, problem_rows, problems)
 
     @classmethod
     def of_json(cls, text: str) -> "FileReading":

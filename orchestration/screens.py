@@ -3,6 +3,7 @@
 Belongs here: how results look on a screen. Not here: arguments (cli.py), and any work.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,16 +15,17 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.table import Column, Table
 from rich.text import Text
 
 from orchestration.readings import FileReading
+from warehouse.progress import Progress
 
 if TYPE_CHECKING:
     from extract.cleaning import CleaningReport
@@ -55,10 +57,29 @@ STAGES = {
 """The run's steps in order, by Dagster's name, with the reader's word for each."""
 
 
+class LineProgress:
+    """A line when a stage begins, and one when the next does: for output that goes into a file."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:  # noqa: ARG002
+        """Say that the stage begins, the first time that it is told of."""
+        if stage not in self._began:
+            self.end_stage()
+            self._began[stage] = time.perf_counter()
+            errors.print(f"{stage} …", highlight=False, soft_wrap=True)
+
+    def end_stage(self) -> None:
+        """Say how long the stage took that began last."""
+        for stage, began in list(self._began.items())[-1:]:
+            errors.print(f"{stage}: done in {time.perf_counter() - began:.1f} s", highlight=False, soft_wrap=True)
+
+
 class ScreenProgress:
     """One Rich progress line per stage; call it as a `warehouse.progress.Progress`."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: RichProgress) -> None:
         self._progress = progress
         self._task: dict[str, object] = {}
 
@@ -83,8 +104,20 @@ def screen_progress() -> Iterator[ScreenProgress]:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with RichProgress(*columns, console=errors, transient=True) as progress:
         yield ScreenProgress(progress)
+
+
+@contextmanager
+def run_progress() -> Iterator[Progress]:
+    """The progress of a run: as lines where nobody looks at a screen, which stay, and else as `screen_progress`."""
+    if errors.is_terminal:
+        with screen_progress() as shown:
+            yield shown
+        return
+    lines = LineProgress()
+    yield lines
+    lines.end_stage()
 
 
 def print_active_dataset(active: "Dataset | None") -> None:
@@ -140,7 +173,7 @@ def print_import(report: "ImportReport", *, is_landed: bool) -> None:
 
 def print_cleaning(report: "CleaningReport", output: Path) -> None:
     """The table of cleaning rules, with the rows that each took and left."""
-    print_reading(FileReading.of(report.file))
+    print_reading(FileReading.of(report.file), others="left out of the output")
     title = f"{output} ({report.file.layout_name} layout)"
     table = Table("rule", "rows taken", "rows after", title=title, title_justify="left")
     for rule, taken, after in report.audit:
@@ -165,14 +198,20 @@ def print_sandbox(address: str, tier: str) -> None:
 def print_songs(scored: "ScoredFile") -> None:
     """The table of the first scored songs."""
     label = ", a model of synthetic data" if scored.is_synthetic else ""
-    table = Table("song", *(f"{rank}" for rank in range(1, 6)), "missing", title=f"{scored.run_id}{label}")
+    # The guesses share a column, in which they wrap: five columns would cut genres where the screen is narrow.
+    headers = [Column("song", max_width=24), Column("its most probable genres")]
+    are_missing = any(song["missing_features"] for song in scored.first)
+    if are_missing:
+        headers.append(Column("missing", max_width=16))
+    table = Table(*headers, title=f"{scored.run_id}{label}")
     for number, song in enumerate(scored.first, start=1):
         name = song.get(scored.file.columns.get("song_name", "")) or f"song {number}"
-        guesses = [
-            f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}" if f"genre_{rank}" in song else ""
+        guesses = ", ".join(
+            f"{song[f'genre_{rank}']} {song[f'probability_{rank}']:.2f}"
             for rank in range(1, 6)
-        ]
-        table.add_row(*(str(cell) for cell in (name, *guesses, song["missing_features"])))
+            if song.get(f"genre_{rank}") is not None
+        )
+        table.add_row(str(name), guesses, *([song["missing_features"]] if are_missing else []))
     console.print(table)
     if scored.has_more:
         console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
@@ -202,10 +241,13 @@ def print_export(written: "Export", what: str) -> None:
     console.print(table)
 
 
-def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database: Path, report: Path) -> None:
-    """The table at the end of a run."""
+def print_summary(
+    summary: "Summary", seconds: Mapping[str, float], *, recalled: str, database: Path, report: Path
+) -> None:
+    """The table at the end of a run. `recalled` says which models were not fitted in it, empty for none."""
     label = " (synthetic)" if summary.build.is_synthetic else ""
-    table = Table(title=f"song-genres: {summary.build.dataset}{label}", show_header=False, title_justify="left")
+    title = f"song-genres: {summary.build.dataset}{label}"
+    table = Table(Column(), Column(overflow="fold"), title=title, show_header=False, title_justify="left")
     table.add_row("listings", f"{summary.listings:,}{label}")
     table.add_row("clean tracks", f"{summary.clean_tracks:,}{label}")
     table.add_row("genres", f"{summary.genres:,}{label}")
@@ -226,28 +268,36 @@ def print_summary(summary: "Summary", seconds: Mapping[str, float], *, database:
     table.add_section()
     for stage, spent in seconds.items():
         table.add_row(stage, f"{spent:.1f} s")
+        if stage == STAGES["genre_model"] and recalled:
+            table.add_row("", f"recalled, not fitted (--refit fits): {recalled}")
     console.print(table)
     # Not in the table, which would cut them where the screen is narrow.
     console.print(f"Database: {database}", highlight=False, soft_wrap=True)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 
 
-def print_reading(reading: FileReading, console: Console = console) -> None:
-    """What became of each column of a file, in one short table, and what else is to be known of the file."""
+def print_reading(
+    reading: FileReading, console: Console = console, *, others: str = "kept with each listing as they stand"
+) -> None:
+    """What became of each column of a file, in one short table, and what else is to be known of the file.
+
+    `others` says what is done with the columns that are no field of ours.
+    """
     told = [row for row in reading.columns if row[2] or row[0].lower() != row[1]]
     table = Table("column", "is", "and was", box=None, pad_edge=False)
     for column, field, done in told:
         table.add_row(column[:60] or Text("none", "dim"), field, done or Text("read as it stands", "dim"))
     if told:
         console.print(table)
-    if others := len(reading.columns) - len(told):
-        console.print(f"Of our names, and read as they stand: {others} column{'s' * (others != 1)}.", highlight=False)
-    if reading.unknown:
-        console.print(f"Not in the file, so unknown: {', '.join(reading.unknown)}.", highlight=False, soft_wrap=True)
-    if reading.unused:
-        shown = ", ".join(column[:60] for column in reading.unused[:COLUMNS_SHOWN])
-        more = f" and {len(reading.unused) - COLUMNS_SHOWN:,} more" if len(reading.unused) > COLUMNS_SHOWN else ""
-        console.print(f"Columns not used: {shown}{more}.", highlight=False, soft_wrap=True)
+    for said, names in (
+        ("Read as they stand", [column for column, *rest in reading.columns if (column, *rest) not in told]),
+        ("Not in the file, so unknown", reading.unknown),
+        (f"Columns that are no field, {others}", reading.others),
+    ):
+        if names:
+            shown = ", ".join(name[:60] for name in names[:COLUMNS_SHOWN])
+            more = f" and {len(names) - COLUMNS_SHOWN:,} more" if len(names) > COLUMNS_SHOWN else ""
+            console.print(f"{said}: {shown}{more}.", highlight=False, soft_wrap=True)
     for note in reading.notes:
         console.print(note, highlight=False, soft_wrap=True)
     for warning in reading.warnings:
@@ -274,12 +324,22 @@ def print_publication(publication: "Publication", path: Path) -> None:
     )
     model = publication.model
     console.print(model.finding or f"Its model: {model.run_id}.", highlight=False, soft_wrap=True)
-    if publication.before not in (None, build.dataset):
-        console.print(f"The copy before held another dataset: {publication.before}.", highlight=False)
-    if not publication.changes:
+    renew = "song-genres report && song-genres export"
+    if publication.before is None:
         console.print("There was no copy before.")
+        console.print(f"Make the report and the exports from it: {renew}", highlight=False, soft_wrap=True)
         return
-    print_changes(publication.changes)
+    if publication.before != build.dataset:
+        console.print(
+            f"It replaces a copy of another dataset, {publication.before}, so rows are not compared.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        print_changes(publication.changes)
+    console.print(
+        f"The report and the exports are older than this copy now. Renew them: {renew}", highlight=False, soft_wrap=True
+    )
 
 
 def print_changes(changes: "Sequence[MartChange]") -> None:
@@ -291,7 +351,7 @@ def print_changes(changes: "Sequence[MartChange]") -> None:
 
 
 def print_difference(difference: "Difference", path: Path) -> None:
-    """What publishing would change, with the first keys of the rows that it would, and whether it would be refused."""
+    """Whether publishing would be refused, and what it would change, with the first keys of the rows of each mart."""
     from warehouse.publication import MART_KEYS
 
     changed = [change for change in difference.changes if change.examples]
@@ -300,10 +360,12 @@ def print_difference(difference: "Difference", path: Path) -> None:
     elif difference.before != difference.dataset:
         console.print(
             f"The two hold different datasets: the warehouse {difference.dataset}, the published copy "
-            f"{difference.before}.",
+            f"{difference.before}. So rows are not compared: publishing would replace all of them.",
             highlight=False,
             soft_wrap=True,
         )
+    if difference.refusal:
+        errors.print(f"It would not be published as it is. {difference.refusal}", style="yellow", soft_wrap=True)
     if difference.changes:
         print_changes(difference.changes)
         console.print("The first by their keys:" if changed else "No row of a mart differs.")
@@ -311,8 +373,6 @@ def print_difference(difference: "Difference", path: Path) -> None:
         console.print(f"{change.mart} ({', '.join(MART_KEYS[change.mart])})", highlight=False)
         for kind, keys in change.examples.items():
             console.print(f"  {kind}: {'; '.join(keys)}", highlight=False, soft_wrap=True)
-    if difference.refusal:
-        errors.print(f"It would not be published as it is. {difference.refusal}", style="yellow", soft_wrap=True)
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:

@@ -42,6 +42,7 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
     run: Summary | None = None
     others: dict[str, Summary] = {}
     figures: dict[str, Any] = {"synthetic": tracks.is_synthetic}
+    recalled: dict[str, list[str]] = {}
     try:
         split = split_by_artist(tracks, seed=config.seed)
         names = list(dict.fromkeys((BASELINE, STUDY_FOREST, config.model)))
@@ -51,7 +52,12 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
             part = sample_for_study_forest(tracks, split, seed=config.seed) if name == STUDY_FOREST else split
             job = Job(name, [part], config.features if is_chosen else "audio", seed=config.seed)
             others[name] = _fit_or_recall(
-                tracks, job, warehouse, refit=config.refit, beside=list(others.values()) if is_chosen else None
+                tracks,
+                job,
+                warehouse,
+                recalled,
+                refit=config.refit,
+                beside=list(others.values()) if is_chosen else None,
             )
         progress("train and evaluate", len(names), len(names))
         run = others.pop(config.model)
@@ -59,11 +65,13 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
         figures |= _metadata(run, list(others.values()))
     except TooLittleToLearn as error:
         verdict = Verdict(None, too_little=str(error))
-    notes = list(_repeat_the_study(config, tracks, warehouse, progress))
+    notes = list(_repeat_the_study(config, tracks, warehouse, progress, recalled))
     with warehouse.connect() as connection:
         record_verdict(connection, tracks, verdict)
         shown = {table: table_metadata(connection, "ml", table) for table in RUN_TABLES}
     figures |= {"finding": verdict.finding or "A model may be shown.", "the study's protocols": "\n".join(notes)}
+    if recalled:
+        figures["recalled"] = "; ".join(f"{', '.join(names)} from {place}" for place, names in recalled.items())
     for table in RUN_TABLES:
         yield dg.MaterializeResult(
             asset_key=["ml", table], metadata=shown[table] | (figures if table in ("model_runs", "verdicts") else {})
@@ -72,15 +80,23 @@ def train(config: TrainConfig, warehouse: Warehouse, progress: Progress) -> Iter
 
 
 def _fit_or_recall(
-    tracks: Tracks, job: Job, warehouse: Warehouse, *, refit: bool = False, beside: list[Summary] | None = None
+    tracks: Tracks,
+    job: Job,
+    warehouse: Warehouse,
+    recalled: dict[str, list[str]],
+    *,
+    refit: bool = False,
+    beside: list[Summary] | None = None,
 ) -> Summary:
-    """The job's run, as it is recorded, or fitted and recorded now.
+    """The job's run, as it is recorded (then `recalled` gets it, by where it was found), or fitted now.
 
     With `beside`, runs of the same split, the model is explained and kept as a file, with a card that compares it.
     """
     if not refit:
         with warehouse.connect(read_only=True) as connection:
             if known := recall(connection, job.run_id(tracks), with_model=beside is not None):
+                place = "ml.model_runs" if beside is None else f"{MODELS / known.run_id}/"
+                recalled.setdefault(place, []).append(f"{known.name} ({job.protocol})")
                 return known
     run = fit_job(tracks, job, explain=beside is not None)
     path = None
@@ -92,13 +108,15 @@ def _fit_or_recall(
     return run.summary
 
 
-def _repeat_the_study(config: TrainConfig, tracks: Tracks, warehouse: Warehouse, progress: Progress) -> Iterator[str]:
+def _repeat_the_study(
+    config: TrainConfig, tracks: Tracks, warehouse: Warehouse, progress: Progress, recalled: dict[str, list[str]]
+) -> Iterator[str]:
     """Repeat the study's own protocols, which split by row, and say in a sentence what came of each."""
     for done, protocol in enumerate(config.protocols):
         progress("the study's protocols", done, len(config.protocols))
         try:
             for job in jobs(tracks, protocol, models=config.protocol_models or None):
-                run = _fit_or_recall(tracks, job, warehouse, refit=config.refit)
+                run = _fit_or_recall(tracks, job, warehouse, recalled, refit=config.refit)
                 figures = f"top-1 {run.scores.top_1:.3f}, top-3 {run.scores.top_3:.3f}"
                 yield f"{protocol}, {run.name}: {figures}; split by row, so artists are on both sides."
         except TooLittleToLearn as error:

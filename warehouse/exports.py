@@ -53,9 +53,9 @@ def default_folder(dataset: str) -> Path:
 def export(connection: duckdb.DuckDBPyConnection, folder: Path | None = None, *, progress: Progress = ignore) -> Export:
     """Write the marts of `connection` (usually the published copy) into `folder`, by default `default_folder`.
 
-    `audio_features_4.0_clean.csv` is clean_tracks: the study's 18 columns, in download order.
+    `audio_features_4.0_clean.csv` is clean_tracks: the study's 18 columns, in the order of listing_id.
     `audio_features_4.0.csv` is the listing that the study would have had: `id` (our listing_id), then the same columns,
-    one row per listing, in download order. The study knew only songs with audio features; a listing that a rule before
+    one row per listing, in the same order. The study knew only songs with audio features; a listing that a rule before
     its first one took (no readable document, no features, a value that cannot be one) has no row here, but is in
     rejected_listings with its reason. So the study's own cleaning of this file gives the other one, and
     listings = clean tracks + rejected listings can be checked from the files; README.md does the sum.
@@ -93,14 +93,9 @@ def _dataset(connection: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
     return found
 
 
-def study_columns() -> str:
-    """The study's columns in its order and with its types, as the select list of a query."""
-    return ", ".join(name if name in TEXTS else f"{name}::double as {name}" for name in STUDY_COLUMNS)
-
-
 def _queries(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """What each file holds."""
-    columns = study_columns()
+    columns = ", ".join(name if name in TEXTS else f"{name}::double as {name}" for name in STUDY_COLUMNS)
     listings = f"""
         select listing_id as id, {columns} from intermediate.int_listings_joined
         where listing_id not in (select listing_id from marts.rejected_listings where rule in ({_EARLIER_RULES}))
@@ -149,7 +144,7 @@ def _readme(connection: duckdb.DuckDBPyConnection, written: Export) -> str:
         f"- {listings:,} listings = {clean:,} clean tracks + {rejected:,} rejected listings.",
         f"- {written.rows[LISTINGS]:,} of them stand in {LISTINGS}; the other {earlier:,} have no usable document or "
         "audio features. rejected_listings.parquet has each with its reason; its listing_id is the `id` here.",
-        f"- {LISTINGS}, cleaned as the study did it, gives {CLEAN_TRACKS}, both in download order. "
+        f"- {LISTINGS}, cleaned as the study did it, gives {CLEAN_TRACKS}. Both keep the order of the listings. "
         + _renamed(taken["renamed_repeat"]),
         "- pandas takes a song named NA, None or null for one without a name, unless it is told "
         '`pd.read_csv(file, keep_default_na=False, na_values=[""])`.',

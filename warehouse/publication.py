@@ -120,8 +120,8 @@ class MartChange:
 class Difference:
     """What publishing would change now: the dataset of the warehouse, that of the copy (`before`), and each mart.
 
-    `before` is None, and `changes` empty, where there is no copy. `refusal` says why `publish` would refuse the
-    warehouse as it is, empty where it would not.
+    `before` is None where there is no copy. `changes` is empty there, and where the copy holds another dataset, whose
+    rows are not compared. `refusal` says why `publish` would refuse the warehouse as it is, empty where it would not.
     """
 
     dataset: str
@@ -134,7 +134,8 @@ class Difference:
 class Publication:
     """A published copy: its size in bytes, whose data it holds, its model, and what changed against `before`.
 
-    `before` is the dataset of the copy that was replaced, None where there was none.
+    `before` is the dataset of the copy that was replaced, None where there was none. `changes` is empty where it is
+    not the dataset of this copy.
     """
 
     size: int
@@ -343,7 +344,7 @@ def difference(warehouse: Path | None = None, published: Path | None = None) -> 
 def _changes(
     connection: duckdb.DuckDBPyConnection, database: str, published: Path
 ) -> tuple[str | None, list[MartChange]]:
-    """The dataset of the earlier copy, and for each mart how the attached `database` differs from it."""
+    """The dataset of the earlier copy and, if the attached `database` holds the same, how each mart differs."""
     if not published.exists():
         return None, []
     earlier = f"{database} before"
@@ -353,6 +354,9 @@ def _changes(
         return None, []
     try:
         (dataset,) = connection.execute(DATASET.format(f"{identifier(earlier)}.marts")).fetchone() or (None,)
+        (new,) = connection.execute(DATASET.format(f"{identifier(database)}.marts")).fetchone() or (None,)
+        if new != dataset:  # their keys, such as the number of a listing, are equal by chance
+            return dataset, []
         return dataset, [_change(connection, mart, database, earlier) for mart in sorted(MART_KEYS)]
     except duckdb.CatalogException:
         return None, []

@@ -92,7 +92,7 @@ ADDED = {"datasets": ("reading",)}
 _COMMENTS = {
     "datasets": "One row per catalogue. Exactly one is active: staging reads that one alone.",
     "artists": "One row per artist document and search hit: the artist as found under the genre that was asked for.",
-    "tracks": "One row per listing (genre, artist, track), in download order: listing_id counts a dataset's from 1.",
+    "tracks": "One row per listing (genre, artist, track): listing_id counts a dataset's from 1, as they came in.",
     "audio_features": "One row per audio-features document: a listing's where listing_id is set (a dump's row), else a "
     "track's. A null payload says that the source has none.",
     "plays": "One row per listing and month: how often the song was played, and how long. Nothing else of a history.",

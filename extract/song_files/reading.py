@@ -89,8 +89,11 @@ class SongFile:
         ]
 
     @property
-    def unused(self) -> list[str]:
-        """The columns that are no field of ours; an import keeps them as they stand."""
+    def other_columns(self) -> list[str]:
+        """The columns that are no field of ours.
+
+        As they stand, an import keeps them in the track's document, and scoring gives them back.
+        """
         return [column for column in self.types if column not in self.columns.values()]
 
     @property

@@ -197,13 +197,14 @@ CHARTS = (
         rows=CLEAN,
         query=f"""
             select coalesce(genre, '{ALL}') as genre, feature, 5 * ((bin - 1) // 5) + 1 as bin,
-                round(min(lower_bound - (bin - 1) % 5 * (upper_bound - lower_bound)), 6) as lower_bound,
-                round(min(lower_bound + (5 - (bin - 1) % 5) * (upper_bound - lower_bound)), 6) as upper_bound,
+                round(min(lower_bound - (bin - 1) % 5 * (upper_bound - lower_bound)), 6) + 0 as lower_bound, -- no -0
+                round(min(lower_bound + (5 - (bin - 1) % 5) * (upper_bound - lower_bound)), 6) + 0 as upper_bound,
                 cast(sum(tracks) as bigint) as tracks
             from marts.feature_distribution where feature not in ({_DISCRETE})
             group by genre, feature, (bin - 1) // 5
             union all
-            select coalesce(genre, '{ALL}'), feature, bin, ceil(lower_bound - 1e-6), ceil(lower_bound - 1e-6), tracks
+            select coalesce(genre, '{ALL}'), feature, bin, ceil(lower_bound - 1e-6) + 0, ceil(lower_bound - 1e-6) + 0,
+                tracks
             from marts.feature_distribution where feature in ({_DISCRETE})
             order by genre, feature, bin
         """,

@@ -84,6 +84,7 @@ def raw_documents(
     config: ExtractConfig, warehouse: Warehouse, progress: dg.ResourceParam[Progress]
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Land the source's documents, or what of them has not been landed yet."""
+    progress("extract", 0, None)
     with told_in_a_sentence():
         extraction = extract(
             config.source, warehouse.file, options=config.options(), reading=config.reading(), progress=progress

@@ -183,13 +183,13 @@ def test_real_rows_after_a_run_of_the_sandbox_are_shown_without_its_figures(work
     assert workplace.song_genres("import", str(dumps / "first.csv")).exit_code == 0
     assert workplace.dbt_build()
     said = workplace.song_genres("publish").output
-    assert "The copy before held another dataset: sandbox." in said
+    assert "It replaces a copy of another dataset, sandbox," in said
     assert workplace.song_genres("report").exit_code == 0
     check_copy(workplace)
     check_page(workplace)
     assert shown_run(workplace) is None
     assert workplace.read("select count(*) from ml.genre_predictions") == [(0,)]
-    assert "The answer There is no model of first yet. Train one with `song-genres run`." in workplace.page
+    assert "The answer There is no model of first yet. Train one with song-genres run ." in workplace.page
     assert sandbox_run not in workplace.page
     check_prediction(workplace, dumps / "first.csv")
     workplace.train_job()

@@ -35,7 +35,7 @@ WAREHOUSE, PUBLISHED = "data/warehouse.duckdb", "data/song_genres.duckdb"
 EVERYTHING_BELOW = ("staging", "intermediate", "marts", "ml", "report")
 
 
-def materialise(*groups: str, model: str = "lightgbm") -> dg.ExecuteInProcessResult:
+def materialise(*groups: str, model: str = "lightgbm", refit: bool = False) -> dg.ExecuteInProcessResult:
     """Materialise the groups in the working directory, as one run."""
     from orchestration.definitions import definitions
 
@@ -45,7 +45,7 @@ def materialise(*groups: str, model: str = "lightgbm") -> dg.ExecuteInProcessRes
         return defined.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,
             asset_selection=[key for key in graph.executable_asset_keys if graph.get(key).group_name in groups],
-            run_config={"ops": {"genre_model": {"config": {"model": model}}}} if "ml" in groups else {},
+            run_config={"ops": {"genre_model": {"config": {"model": model, "refit": refit}}}} if "ml" in groups else {},
             raise_on_error=False,
         )
 
@@ -108,6 +108,8 @@ def test_a_broken_cleaning_rule_keeps_the_last_good_copy(folder: Path, tmp_path:
     assert "models and tests failed" in done.stderr
     assert "tempo" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "dbt build …\n" in done.stderr, "where there is no terminal, stages are told as lines"
+    assert "dbt build: done" not in done.stderr
     assert seen(folder) == good
 
 
@@ -163,6 +165,17 @@ def test_a_model_worse_than_the_majority_leaves_the_one_before_and_says_so(
     assert finding.startswith("No: of 108 held-out tracks, worst names the right one of 3 genres for")
     page = (folder / "reports/index.html").read_text(encoding="utf-8")
     assert page.index("No: of 108 held-out tracks") < page.index("What follows is of an earlier run")
+
+
+def test_models_that_are_not_fitted_again_are_named(folder: Path) -> None:
+    """Guards against figures of an earlier run that look like those of a fit just now."""
+    del folder
+    for refit, words in ((False, "lightgbm (artist_grouped) from models/"), (True, None)):
+        result = materialise("ml", refit=refit)
+        said = {key: str(value.value) for made in result.asset_materializations_for_node("genre_model")
+                for key, value in made.metadata.items() if key == "recalled"}  # fmt: skip
+        assert (words is None) == (said == {})
+        assert words is None or words in said["recalled"]
 
 
 def test_publishing_by_hand_after_part_of_a_build_is_refused(folder: Path) -> None:

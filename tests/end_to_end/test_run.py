@@ -40,6 +40,7 @@ def test_the_summary_names_what_was_made(folder: Path) -> None:
     for expected in ("364", "360", "top-1", "top-3", "macro F1", "prior", "extract", "reports/index.html"):
         assert expected in printed
     assert "synthetic" not in printed
+    assert "recalled" not in printed
     assert (folder / "reports" / "index.html").stat().st_size > 10_000
 
 

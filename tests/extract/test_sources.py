@@ -10,7 +10,7 @@ import pytest
 from extract import sources
 from extract.dumps import import_dump
 from extract.song_files import ReadingOptions, SongFileError
-from extract.sources import extract
+from extract.sources import extract, require_source
 from tests.extract.song_files.workbook import workbook
 from warehouse import files, raw
 
@@ -66,6 +66,21 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(two_datasets: Pat
     with pytest.raises(SongFileError, match="Landed datasets: none yet"):
         extract("mien", tmp_path / "no_warehouse.duckdb")
     assert not (tmp_path / "no_warehouse.duckdb").exists()
+
+
+def test_an_unknown_source_is_refused_before_any_work(two_datasets: Path, tmp_path: Path) -> None:
+    """Guards against a mistyped name that is told after half a minute, and against good names refused."""
+    for known in ("auto", "sandbox", "spotify", "tidytuesday", active(two_datasets), str(tmp_path)):
+        require_source(known, two_datasets)
+    for unknown in ("nonsense", "nowhere.csv"):
+        told = []
+        for refuse in (require_source, extract):
+            with pytest.raises(SongFileError) as error:
+                refuse(unknown, two_datasets)
+            told.append(str(error.value))
+        assert told[0] == told[1]
+    require_source("sandbox", tmp_path / "none.duckdb")
+    assert not (tmp_path / "none.duckdb").exists()
 
 
 def test_a_table_in_a_file_is_a_path(two_datasets: Path, study_csv: Callable[..., Path], tmp_path: Path) -> None:

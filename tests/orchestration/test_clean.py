@@ -1,5 +1,6 @@
-"""`song-genres clean` gives what importing, `dbt build` and exporting give, row for row."""
+"""`song-genres clean` gives what importing and `dbt build` give, row for row."""
 
+import csv
 import gzip
 import json
 import subprocess
@@ -17,7 +18,8 @@ from orchestration.cli import app
 from tests.conftest import Build
 from tests.warehouse.test_exports import assert_the_notebook_gets_the_clean_file
 from warehouse import files
-from warehouse.exports import CLEAN_TRACKS, STUDY_COLUMNS, export
+from warehouse.exports import STUDY_COLUMNS, copy_query, export
+from warehouse.files import OutputFormat
 
 SONG = [
     "0.5", "0.25", "3", "-6.1", "1", "1e-80", "0.1", "0.30000000000000004", "0.1", "0.123456789012345", "120", "180000",
@@ -101,8 +103,10 @@ def assert_the_short_way_is_the_long_way(dump: Path, folder: Path, build: Build)
         ).fetchall()
         columns = "listing_id, spotify_track_id, song_name, artist_name, genre, rule, reason"
         rejected = connection.execute(f"select {columns} from marts.rejected_listings order by 1").fetchall()
+        tracks = f"select {', '.join(STUDY_COLUMNS)} from marts.clean_tracks order by listing_id"
+        copy_query(connection, tracks, folder / "long.csv", OutputFormat("csv"))
     assert report.audit == audit
-    assert (folder / "clean.csv").read_bytes() == (folder / "export" / CLEAN_TRACKS).read_bytes()
+    assert (folder / "clean.csv").read_bytes() == (folder / "long.csv").read_bytes()
     with duckdb.connect() as connection:
         found = connection.execute(
             f"select listing_id::bigint, * exclude (listing_id) from "
@@ -162,7 +166,13 @@ def test_the_command_leaves_the_warehouse_alone_and_prints_the_audit(
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
         "out/clean.csv", "out/rejected.csv",
     ]  # fmt: skip
-    assert len((tmp_path / "out" / "clean.csv").read_text().splitlines()) == 361
+    given, clean = (
+        list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        for path in (songs_csv, tmp_path / "out" / "clean.csv")
+    )
+    assert len(clean) == 360
+    for name in ("key", "mode", "duration_ms", "time_signature", "popularity"):
+        assert [song[name] for song in clean] == [song[name] for song in given[:360]], "6 is not written as 6.0"
     missing = CliRunner().invoke(app, ["clean", "nowhere.csv", "clean.csv"])
     assert missing.exit_code == 1
     assert "nowhere.csv does not exist" in missing.stderr

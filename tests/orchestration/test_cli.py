@@ -1,20 +1,27 @@
 """The console script's arguments and words; what the commands do is tested where it is done."""
 
+import re
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from ml.model_file import load
+from ml.scoring import Tally
+from ml.summary import Summary
 from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
 from orchestration.failures import sentence
-from orchestration.screens import print_difference
+from orchestration.screens import print_difference, print_publication, print_songs, print_summary, run_progress
+from orchestration.songs import ScoredFile, scored_file
 from warehouse import files
 from warehouse.features import AUDIO_FEATURES
-from warehouse.publication import Difference, MartChange
+from warehouse.publication import Build, Difference, MartChange, Publication, ShownModel
 
 runner = CliRunner()
 
@@ -104,23 +111,119 @@ def test_reading_without_a_database_says_how_to_make_one() -> None:
 
 
 def test_a_difference_says_what_is_compared_and_which_rows_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    """Guards against two datasets compared without a word, and keys cut short where they would be looked up."""
+    """Guards against a refusal below a long table, and keys cut short where they would be looked up."""
     key = "a-long-genre-" * 20 + ", energy"
     changes = [
         MartChange("albums", 0, 0, 0),
         MartChange("genre_summary", 1200, 0, 1, {"added": [key, "[b], tempo"], "changed": ["Dub, energy"]}),
     ]
-    print_difference(Difference("new", "old", changes, "A test failed."), Path("copy"))
+    print_difference(Difference("new", "new", changes, ""), Path("copy"))
     said = capsys.readouterr()
-    assert "The two hold different datasets: the warehouse new, the published copy old." in said.out
     assert "1,200" in said.out
     assert f"genre_summary (genre, feature)\n  added: {key}; [b], tempo\n  changed: Dub, energy\n" in said.out
     assert "albums (" not in said.out
-    assert "It would not be published as it is. A test failed." in said.err
+    with redirect_stderr(sys.stdout):
+        print_difference(Difference("new", "new", changes, "A test failed."), Path("copy"))
+    assert capsys.readouterr().out.startswith("It would not be published as it is. A test failed.")
+    print_difference(Difference("new", "old", [], "A test failed."), Path("copy"))
+    said = capsys.readouterr()
+    assert said.out.startswith("The two hold different datasets: the warehouse new, the published copy old. So rows ")
+    assert said.err == "It would not be published as it is. A test failed.\n"
     print_difference(Difference("new", "new", changes[:1], ""), Path("copy"))
     assert capsys.readouterr().out.endswith("No row of a mart differs.\n")
     print_difference(Difference("new", None, [], ""), Path("copy"))
     assert capsys.readouterr() == ("There is no published copy with marts at copy to compare with.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (None, "Make the report and the exports from it: "),
+        ("songs", "The report and the exports are older than this copy now. Renew them: "),
+        ("other", "It replaces a copy of another dataset, other, so rows are not compared."),
+    ],
+)
+def test_publishing_says_that_the_report_and_the_exports_are_not_renewed(
+    before: str | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against yesterday's report taken for that of the new copy."""
+    build = Build("songs", is_synthetic=False, tracks_digest="", built_at=None)
+    print_publication(Publication(1, build, ShownModel("run", ""), before, []), Path("copy"))
+    said = capsys.readouterr().out
+    assert words in said
+    assert said.endswith("song-genres report && song-genres export\n")
+
+
+def test_predicting_without_a_published_model_says_how_to_name_another(songs_csv: Path) -> None:
+    """Guards against a person who has a model file, and is told to train one."""
+    for words in ("No model has been published: there is no database at", "No model has been trained yet"):
+        result = runner.invoke(app, ["predict", str(songs_csv)])
+        assert result.exit_code == 1
+        assert words in result.stderr
+        assert "--model models/<run_id>/model.skops" in result.stderr
+        assert list(Path().iterdir()) in ([], [Path("data")])
+        files.connect(files.published_path()).close()
+
+
+def test_the_stages_of_a_run_are_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against a log that stays empty until the run ends, against a line per step, and an end that was none."""
+    with run_progress() as progress:
+        for done in range(3):
+            progress("extract", done, 2)
+        progress("dbt build", 0, None)
+        progress("extract", 3, 3)  # a crawl goes back to a stage
+    said = [re.sub(r"[0-9.]+ s$", "1 s", line) for line in capsys.readouterr().err.splitlines()]
+    assert said == ["extract …", "extract: done in 1 s", "dbt build …", "dbt build: done in 1 s"]
+    with pytest.raises(ValueError, match="broken"), run_progress() as progress:
+        progress("report", 0, None)
+        raise ValueError("broken")
+    assert capsys.readouterr().err == "report …\n"
+
+
+def test_the_end_of_a_run_says_which_models_were_recalled(capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against a training of seconds that looks like a fit."""
+    build = Build("songs", is_synthetic=False, tracks_digest="", built_at=None)
+    summary = Summary(build, 2, 1, 1, ShownModel("run", ""), [], [], [])
+    for recalled, words in (("knn from ml.model_runs", True), ("", False)):
+        seconds = {"train, evaluate, predict": 1.0, "publish": 2.0}
+        print_summary(summary, seconds, recalled=recalled, database=Path("d"), report=Path("r"))
+        lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
+        assert ("recalled, not fitted (--refit fits): knn from" in " ".join(lines)) == words
+
+
+def test_songs_are_shown_with_their_whole_genres_on_a_narrow_screen(
+    songs_csv: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against genres cut to "Melod…" where the screen has 80 columns, and columns in which nothing stands."""
+    monkeypatch.setenv("COLUMNS", "80")
+    genres = ["Melodic Death Metal", "Contemporary Country", "Traditional Folk", "Progressive Rock", "Smooth Jazz"]
+    guesses = {f"genre_{rank}": genre for rank, genre in enumerate(genres, start=1)}
+    song = guesses | {f"probability_{rank}": 0.2 for rank in range(1, 6)}
+    with scored_file(load(model_path), songs_csv) as found:
+        for missing in ("", "tempo"):
+            first = [song | {"song_name": "A Song of a Very Long Title Indeed", "missing_features": missing}]
+            print_songs(ScoredFile("run", False, Tally(1), found.file, first, has_more=False))
+            said = capsys.readouterr().out
+            assert max(map(len, said.splitlines())) <= 80
+            assert "…" not in said
+            assert ("missing" in said) == bool(missing)
+            for word in " ".join(genres).split():
+                assert word in said
+
+
+def test_what_becomes_of_each_column_is_said(songs_csv: Path) -> None:
+    """Guards against columns that are counted and not named, and "not used" of what is kept."""
+    header, *rows = songs_csv.read_text(encoding="utf-8").splitlines()
+    Path("labelled.csv").write_text("\n".join([f"{header},label", *(f"{row},Blue Note" for row in rows)]))
+    said = runner.invoke(app, ["import", "labelled.csv"]).output
+    assert "Read as they stand: spotify_track_id, song_name, artist_name, genre, danceability, energy," in said
+    assert "Columns that are no field, kept with each listing as they stand: label." in said
+    with files.connect(files.warehouse_path(), read_only=True) as connection:
+        ((document,),) = connection.execute("select payload from raw.tracks where listing_id = 1").fetchall()
+    assert '"label":"Blue Note"' in document
+    said = runner.invoke(app, ["clean", "labelled.csv", "clean.csv"]).output
+    assert "Columns that are no field, left out of the output: label." in said
+    assert "label" not in Path("clean.csv").read_text()
 
 
 @pytest.mark.parametrize("command", ["export", "publish", "diff", "docs"])

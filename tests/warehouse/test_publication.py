@@ -232,6 +232,16 @@ def test_a_difference_is_what_publishing_would_change(warehouse_file: Path, tmp_
     assert changes["albums"] == MartChange("albums", 0, 0, 0)
 
 
+def test_rows_of_two_datasets_are_not_compared(warehouse_file: Path, tmp_path: Path) -> None:
+    """Guards against the first listing of one dataset told as a change of the first listing of another."""
+    published = tmp_path / "published.duckdb"
+    write(warehouse_file, 1)
+    publish(warehouse_file, published)
+    write(warehouse_file, 1, dataset="others")
+    publication = publish(warehouse_file, published)
+    assert (publication.before, publication.changes) == ("songs", [])
+
+
 def test_rows_of_another_key_are_new_and_gone(warehouse_file: Path, tmp_path: Path) -> None:
     """Guards against an error of DuckDB's after an update by which a mart's key has another name."""
     published = tmp_path / "published.duckdb"
@@ -256,7 +266,7 @@ def test_a_difference_of_what_cannot_be_published_says_why(warehouse_file: Path,
     with connect(warehouse_file) as connection:
         connection.execute("update intermediate.build_results set status = 'fail' where kind = 'test'")
     found = difference(warehouse_file, published)
-    assert (found.dataset, found.before) == ("others", "songs")
+    assert (found.dataset, found.before, found.changes) == ("others", "songs", [])
     assert found.refusal.startswith("Not every test has passed since the last `dbt build`: a_test (fail).")
 
 

@@ -5,7 +5,7 @@ select
     0 as step,
     'listings' as rule,
     false as is_repeat,
-    'Every listing of the dataset, in download order' as description
+    'Every listing of the dataset' as description
 {% for rule, about in var('cleaning_rules').items() %}
     union all
     select

@@ -110,7 +110,7 @@ def test_an_id_that_numbers_the_rows_is_none(study_csv: StudyCsv, warehouse_file
     first, second = (json.loads(payload) for (payload,) in query(TRACKS))
     assert first["id"] == second["id"]
     assert first["dump"] == {"ID": "1"}
-    assert "ID" in report.file.unused
+    assert "ID" in report.file.other_columns
     mapped = import_dump(path, warehouse_file, name="mapped", options=ReadingOptions({"spotify_track_id": "ID"}))
     assert mapped.file.columns["spotify_track_id"] == "ID"
 
