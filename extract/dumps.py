@@ -263,6 +263,8 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
             track[name] = digits(name)
     if "isrc" in file.readings:
         track["external_ids"] = as_it_stands_or("isrc", json_object({"isrc": text(value("isrc"))}))
+    if file.genre_tags:
+        track["genre_tags"] = text(identifier(file.genre_tags))
     if rest:
         pairs = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in rest)
         track["dump"] = f"to_json(struct_pack({pairs}))::varchar"

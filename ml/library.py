@@ -17,8 +17,10 @@ from warehouse.publication import built
 
 SONGS_LISTED = 10
 _GUESSES = """
-    select song_name, artist_name, guesses.genre, probability
-    from ml.song_predictions as guesses inner join marts.clean_tracks using (spotify_track_id)
+    select song_name, artist_name, guesses.genre, probability, genre_tags
+    from ml.song_predictions as guesses
+    inner join marts.clean_tracks using (spotify_track_id)
+    inner join marts.track_details using (spotify_track_id)
     where rank = 1 order by probability {order}, spotify_track_id limit {limit}
 """
 

@@ -130,6 +130,11 @@ def spellings(name: str) -> dict[str, str | None]:
     return found
 
 
+def is_private(column: str) -> bool:
+    """Whether a column of this name says who a listener is, or when and where they listened."""
+    return plain(column) in set(map(plain, contents()["private"]))
+
+
 def _found(columns: Sequence[str], name: str, layout: Layout) -> Iterator[tuple[str, str | None]]:
     """The columns that may be our field, the best first, each with the unit in its name."""
     by_name: dict[str, str] = {}

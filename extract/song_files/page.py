@@ -27,6 +27,7 @@ def page() -> str:
             prefixes=_code(known["prefixes"]),
             suffixes=" and ".join(f"`_{suffix}`" for suffix in known["suffixes"]),
             columns="\n".join(_field(name) for name in known["fields"]),
+            private=_code(known["private"]),
             missing_names=" and ".join(f"`{mark}`" for mark in known["missing_names"]),
             shortest=SHORTEST_SONG,
             longest=f"{LONGEST_SONG:,}",

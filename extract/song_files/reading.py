@@ -12,7 +12,7 @@ import duckdb
 from extract.song_files import texts
 from extract.song_files.containers import Container
 from extract.song_files.errors import SeveralTables, SongFileError
-from extract.song_files.layouts import PREDICT, Layout, Purpose, recognise
+from extract.song_files.layouts import PREDICT, Layout, Purpose, is_private, recognise
 from extract.song_files.name_columns import make_ids, merge_spellings, read_names
 from extract.song_files.number_columns import read_numbers
 from extract.song_files.options import ReadingOptions
@@ -45,7 +45,8 @@ class SongFile:
 
     `types` are the columns of the file and the types (DuckDB's) that their text may be given back as; `readings` is our
     field -> how it is read, for the fields that the file has. `listing` is SQL for a listing's number and `listings`
-    how many there are: more than rows where each genre of a row makes one. `empty` are fields whose column holds
+    how many there are: more than rows where each genre of a row makes one. `genre_tags` is the column of genres of a
+    list of songs, which are kept and not used. `empty` are fields whose column holds
     nothing, and `clean` those of which no row needs to be looked at. `warnings` and `notes` are sentences for the
     person whose file it is.
     """
@@ -60,6 +61,7 @@ class SongFile:
     listings: int
     source: str
     listing: str
+    genre_tags: str | None
     empty: frozenset[str]
     clean: frozenset[str]
     notes: tuple[str, ...]
@@ -90,11 +92,11 @@ class SongFile:
 
     @property
     def other_columns(self) -> list[str]:
-        """The columns that are no field of ours.
+        """The columns that are no field of ours, nor private.
 
         As they stand, an import keeps them in the track's document, and scoring gives them back.
         """
-        return [column for column in self.types if column not in self.columns.values()]
+        return [name for name in self.types if name not in self.columns.values() and not is_private(name)]
 
     @property
     def unknown(self) -> list[str]:
@@ -137,8 +139,9 @@ def read(
     except SeveralTables as error:
         one = purpose.command.replace("FILE", for_shell(error.one)) + options.as_arguments()
         raise SongFileError(f"{error}\nName one of them: {one}") from error
-    columns = recognise(file.name, list(types), options.mapping)
-    if not purpose.has_genres and purpose.makes_listings:  # the file's own genres are kept as they stand, and not used
+    columns, genre_tags = recognise(file.name, list(types), options.mapping), None
+    if not purpose.has_genres and purpose.makes_listings:
+        genre_tags = columns.fields.get("genre")
         columns = replace(columns, fields={name: column for name, column in columns.fields.items() if name != "genre"})
     require_enough(file, list(types), columns, purpose, options)
     rows = count(connection, f"select count(*) from {TABLE}")
@@ -156,6 +159,8 @@ def read(
         make_ids(decisions, where_missing=not purpose.has_genres)
     if purpose.has_genres:
         merge_spellings(decisions)
+    if purpose.makes_listings and (private := [column for column in types if is_private(column)]):
+        decisions.notes.append(f"Who listened, when and where is left in the file: {', '.join(private)}.")
     source, listing = _make_source(decisions, purpose)
     return SongFile(
         container=file,
@@ -168,6 +173,7 @@ def read(
         listings=rows if listing == "__row" else count(connection, f"select count(*) from {source}"),
         source=source,
         listing=listing,
+        genre_tags=genre_tags,
         empty=frozenset(decisions.empty),
         clean=frozenset(decisions.clean),
         notes=tuple(decisions.notes),

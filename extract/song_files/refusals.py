@@ -82,7 +82,7 @@ def _likely(name: str, free: Sequence[str]) -> list[str]:
     """Columns that may be our field: of a name that holds a word for it, or is nearly one of its names."""
     entry = contents()["fields"][name]
     known = [plain(name), *map(plain, entry["names"])]
-    useless = set(map(plain, contents()["not_used"]))
+    useless = set(map(plain, [*contents()["not_used"], *contents()["private"]]))
     return [
         column
         for column in free[:COLUMNS_COMPARED]

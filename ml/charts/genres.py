@@ -30,15 +30,19 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "trian
 NEIGHBOURS = 5
 
 
+def standardised(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `COMPARED` as z-scores over the rows; what is unknown, or everywhere the same, is average."""
+    values = table.reindex(columns=[name for name in COMPARED if name in table.columns]).astype(float)
+    deviations = values.std(ddof=0)
+    return ((values - values.mean()) / deviations.where(deviations > 1e-12)).fillna(0.0)
+
+
 def standardised_means(summary: pd.DataFrame) -> pd.DataFrame:
     """One row per genre, one column per feature: the genre's mean as a z-score among the means of all genres.
 
     `summary` has the columns genre, feature and mean. A feature that is unknown in a genre counts as average.
     """
-    means = summary.pivot(index="genre", columns="feature", values="mean")
-    means = means.reindex(columns=[name for name in COMPARED if name in means.columns]).sort_index()
-    deviations = means.std(ddof=0)
-    return ((means - means.mean()) / deviations.where(deviations > 1e-12)).fillna(0.0)
+    return standardised(summary.pivot(index="genre", columns="feature", values="mean").sort_index())
 
 
 def families(summary: pd.DataFrame) -> pd.Series:
@@ -67,6 +71,26 @@ def _words(weights: pd.Series, number: int, sign: int = 1) -> list[str]:
     return [WORDS[name][int(float(weights.to_dict()[name]) * sign > 0)] for name in largest]
 
 
+def flat(scores: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """The first two principal components of z-scores (one column per feature): the rows' places, and two axis labels.
+
+    The first axis rises with energy, the second with danceability.
+    """
+    _, scales, directions = np.linalg.svd(scores.to_numpy(), full_matrices=False)
+    weights = directions[:2]
+    for place, feature in enumerate(("energy", "danceability")):
+        if feature in scores and weights[place, scores.columns.get_loc(feature)] < 0:
+            weights[place] *= -1
+    shares = scales**2 / max((scales**2).sum(), 1e-12)
+    named = [pd.Series(row, index=scores.columns) for row in weights]
+    labels = [
+        f"← {', '.join(_words(named[place], 3, -1))} · {', '.join(_words(named[place], 3))} →"
+        f"  ({shares[place]:.0%} of the differences)"
+        for place in (0, 1)
+    ]
+    return scores.to_numpy() @ weights.T, labels
+
+
 def map_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Principal components of the standardised means: genre, family, tracks, first, second, nearest, and two labels.
 
@@ -75,19 +99,7 @@ def map_table(summary: pd.DataFrame) -> pd.DataFrame:
     means = standardised_means(summary)
     if len(means) < 3:
         raise NothingToDraw("A map takes three genres or more. Add genres: song-genres import, or a crawl of more.")
-    _, scales, directions = np.linalg.svd(means.to_numpy(), full_matrices=False)
-    weights = directions[:2]
-    for place, feature in enumerate(("energy", "danceability")):
-        if feature in means and weights[place, means.columns.get_loc(feature)] < 0:
-            weights[place] *= -1
-    places = means.to_numpy() @ weights.T
-    shares = scales**2 / max((scales**2).sum(), 1e-12)
-    named = [pd.Series(row, index=means.columns) for row in weights]
-    labels = [
-        f"← {', '.join(_words(named[place], 3, -1))} · {', '.join(_words(named[place], 3))} →"
-        f"  ({shares[place]:.0%} of the differences)"
-        for place in (0, 1)
-    ]
+    places, labels = flat(means)
     near = np.argsort(cdist(means, means), axis=1, kind="stable")
     nearest = [
         [str(means.index[other]) for other in row if other != number][:NEIGHBOURS] for number, row in enumerate(near)

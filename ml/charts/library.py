@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import Chart
+from ml.charts.genres import COMPARED, SYMBOLS, flat, standardised
 from ml.charts.style import FAMILY_COLOURS, GREY, Drawing, NothingToDraw, named_rows
 
 TOLD_FROM = 0.5
@@ -15,6 +16,9 @@ TOLD_FROM = 0.5
 NOT_TOLD = "cannot tell"
 GENRES_SHOWN = 20
 MONTHLY_GENRES = 6
+MAPPED_GENRES = 7
+MAPPED_SONGS = 3_000
+LEAST_SONGS = 10
 PATTERNS = ("", "/", "\\", "x", "-", "|", "+", ".")
 
 _TOLD = f"""
@@ -70,6 +74,49 @@ def genres_by_month(table: pd.DataFrame) -> Drawing:
     return Drawing("What was listened to, month by month", figure)
 
 
+def song_map_table(songs: pd.DataFrame) -> pd.DataFrame:
+    """Where each song lies among the songs. Columns: song_name, artist_name, genre, first, second, and two labels."""
+    if len(songs) < LEAST_SONGS:
+        raise NothingToDraw(f"A map takes {LEAST_SONGS} songs or more with audio features.")
+    places, labels = flat(standardised(songs))
+    return songs[["song_name", "artist_name", "genre"]].assign(
+        first=places[:, 0].round(3), second=places[:, 1].round(3), first_axis=labels[0], second_axis=labels[1]
+    )
+
+
+def song_map(table: pd.DataFrame) -> Drawing:
+    """One point per song; the most frequent genres have colours, marks, and their names amid their songs."""
+    told = table.loc[table["genre"] != NOT_TOLD, "genre"].value_counts()
+    first = told.index[:MAPPED_GENRES].tolist()
+    named = table["genre"].where(table["genre"].isin([*first, NOT_TOLD]), "other genres")
+    figure = go.Figure()
+    for genre in (NOT_TOLD, "other genres", *first):
+        part = table[named == genre]
+        if part.empty:
+            continue
+        place = first.index(genre) if genre in first else None
+        figure.add_scatter(
+            x=part["first"].tolist(), y=part["second"].tolist(), mode="markers", name=genre,
+            marker={
+                "size": 7, "opacity": 0.75 if place is not None else 0.4,
+                "color": GREY if place is None else FAMILY_COLOURS[place],
+                "symbol": ("x-thin-open" if genre == NOT_TOLD else "circle-open") if place is None else SYMBOLS[place],
+            },
+            hovertext=[f"{row.song_name}<br>{row.artist_name}<br>{row.genre}" for row in named_rows(part)],
+            hoverinfo="text",
+        )  # fmt: skip
+    middles = table[table["genre"].isin(first)].groupby("genre")[["first", "second"]].median()
+    figure.add_scatter(
+        x=middles["first"].tolist(), y=middles["second"].tolist(), mode="text",
+        text=[f"<b>{genre}</b>" for genre in middles.index], hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    figure.update_layout(
+        height=640, xaxis={"title": {"text": table["first_axis"].iloc[0]}},
+        yaxis={"title": {"text": table["second_axis"].iloc[0]}},
+    )  # fmt: skip
+    return Drawing("Where each song lies", figure)
+
+
 LIBRARY_CHARTS = (
     Chart(
         key="listened",
@@ -86,6 +133,25 @@ LIBRARY_CHARTS = (
         """,
         draw=genres_listened_to,
         count=lambda table: int(table["songs"].sum()),
+    ),
+    Chart(
+        key="songs-map",
+        section="Your music",
+        name="Map of your songs",
+        how_to_read="Songs that lie close together sound alike. Each end of an axis says what it sounds like; a "
+        f"genre's name stands amid its songs, and crosses are songs of which the model {NOT_TOLD} the genre.",
+        rows=f"n = {{n:,}} songs with audio features (at most {MAPPED_SONGS:,}, drawn at random); eleven features, "
+        "principal components",
+        query=f"""
+            with {_TOLD}
+            select coalesce(song_name, '(untitled)') as song_name, coalesce(artist_name, '(unknown)') as artist_name,
+                told.genre, {", ".join(COMPARED)}
+            from marts.clean_tracks inner join told using (spotify_track_id)
+            order by md5(spotify_track_id) limit {MAPPED_SONGS}
+        """,
+        prepare=song_map_table,
+        draw=song_map,
+        count=len,
     ),
     Chart(
         key="months",

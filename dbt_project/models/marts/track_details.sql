@@ -9,6 +9,7 @@ listings as (
 select
     clean_tracks.spotify_track_id,
     listings.isrc,
+    listings.genre_tags,
     listings.is_explicit,
     listings.album_id,
     listings.album_name,

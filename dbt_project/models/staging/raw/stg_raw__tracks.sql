@@ -12,7 +12,7 @@ parsed as (
         *,
         {{ parse_json_object(
             'payload',
-            ['id', 'name', 'duration_ms', 'popularity', 'explicit', 'disc_number', 'track_number'],
+            ['id', 'name', 'duration_ms', 'popularity', 'explicit', 'disc_number', 'track_number', 'genre_tags'],
             objects={
                 'album': ['id', 'name', 'album_type', 'total_tracks', 'release_date', 'release_date_precision'],
                 'external_ids': ['isrc'],
@@ -56,6 +56,7 @@ renamed as (
         {{ unless_blank('document.album.name') }} as album_name,
         {{ unless_blank('document.album.album_type') }} as album_type,
         {{ whole_number('document.album.total_tracks', minimum=1) }} as album_total_tracks,
+        {{ unless_blank('document.genre_tags') }} as genre_tags,
         {{ first_day('released') }} as release_date,
         {{ precision_of_day('released') }} as release_date_precision,
         extracted_at
