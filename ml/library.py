@@ -84,5 +84,5 @@ def _run(connection: duckdb.DuckDBPyConnection) -> dict[str, Any] | None:
 def _lists(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[dict[Any, Any]]]]:
     return [
         (words, connection.execute(_GUESSES.format(order=order, limit=SONGS_LISTED)).df().to_dict("records"))
-        for words, order in (("Surest", "desc"), ("Oddest", "asc"))
+        for words, order in (("Most confident predictions", "desc"), ("Least confident predictions", "asc"))
     ]

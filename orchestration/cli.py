@@ -223,9 +223,10 @@ def run(
             print_reading(result.reading)
         if result.suspended:
             console.print(f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}", soft_wrap=True)
+        library = Path("reports/library.html")  # there for a list of songs, and then what is looked for
         print_summary(
             summary, seconds, recalled=result.recalled, database=files.published_path().absolute(),
-            report=Path("reports/index.html").absolute(),
+            report=(library if library.exists() else Path("reports/index.html")).absolute(),
         )  # fmt: skip
 
 

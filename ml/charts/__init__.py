@@ -35,10 +35,9 @@ class Chart:
 
     `query` reads the published copy (`$run_id` is the run shown); `prepare` makes from its rows the table behind the
     chart, which the page offers as CSV; `narrow` keeps the genres that the reader asked for; `draw` draws what is left.
-    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table. `no_rows`
-    is the sentence where there are none, though every table is there. `choose` names what the reader chooses; `search`
-    says that genres can be searched for among the bars. With `families` the query's rows get the family of their genre
-    before `prepare`.
+    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table; `no_rows`
+    is the sentence where there are none. `choose` names what the reader chooses; `search` says that genres can be
+    searched for among the bars. With `families` the query's rows get the family of their genre before `prepare`.
     """
 
     key: str
@@ -216,8 +215,8 @@ CHARTS = (
         key="boxes",
         section="The sound",
         name="Genres by one feature",
-        how_to_read="Half of a genre's tracks lie within its box, nine in ten within the whiskers; the line in the box "
-        "is the median. Read off 100 bins: right to a hundredth of the axis.",
+        how_to_read="The box holds half of a genre's tracks, the whiskers nine in ten; the line in the box is the "
+        "median. Read off 100 bins: right to a hundredth of the axis.",
         rows=CLEAN,
         query=f"""
             select coalesce(genre, '{ALL}') as genre, feature, lower_bound, upper_bound, tracks

@@ -150,7 +150,7 @@ def check_prediction(place: Workplace, file: Path) -> None:
         ((is_synthetic,),) = place.read("select is_synthetic from ml.model_runs where run_id = ?", [run_id])
         assert result.exit_code == 0, result.output
         assert run_id in result.stdout
-        assert ("a model of synthetic data" in result.stdout) == is_synthetic
+        assert ("a model of synthetic data" in " ".join(result.stdout.split())) == is_synthetic
     else:
         ((dataset,),) = place.read("select distinct dataset from marts.cleaning_audit")
         assert result.exit_code == 1

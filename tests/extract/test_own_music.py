@@ -116,13 +116,15 @@ def test_exportify_without_features_is_a_list_and_its_genres_stay_with_it(tmp_pa
     """Guards against an artist's tags taken for the genre of a song."""
     path = tmp_path / "liked.csv"
     path.write_text(
-        "\ufeffTrack URI,Track Name,Artist Name(s),Genres,Danceability,Energy,Valence\n"
-        f'spotify:track:{ID.format(1)},One,"Ann;Bob","pop,rock",,,\n'
-        f"spotify:track:{ID.format(2)},Two,Ann,pop,0.5,0.4,0.3\n"
+        "\ufeffTrack URI,Track Name,Artist Name(s),Added By,Added At,Genres,Danceability,Energy,Valence\n"
+        f'spotify:track:{ID.format(1)},One,"Ann;Bob",carol_l,2024-01-31T10:07:55Z,"pop,rock",,,\n'
+        f"spotify:track:{ID.format(2)},Two,Ann,carol_l,2024-01-31T10:07:55Z,pop,0.5,0.4,0.3\n"
     )
     assert not is_own_music(path)
-    import_songs(path, warehouse)
-    tags = landed(warehouse, "select genre, payload ->> '$.dump.Genres' from raw.tracks order by listing_id")
+    report = import_songs(path, warehouse)
+    assert "Who listened, when and where is left in the file: Added By, Added At." in report.file.notes
+    assert not [word for word in (b"carol_l", b"10:07:55") if word in warehouse.read_bytes()]
+    tags = landed(warehouse, "select genre, payload ->> '$.genre_tags' from raw.tracks order by listing_id")
     assert tags == [(None, "pop,rock"), (None, "pop")]
     assert landed(warehouse, "select listing_id from raw.audio_features") == [(2,)]
 
