@@ -143,7 +143,7 @@ def _rows(
             for number, cells in enumerate(chain([row], rows), start=1):
                 if len(cells) != len(names):
                     raise SongFileError(
-                        f"{name}: {member} has {len(cells)} cells in row {number:,}, where its header has {len(names)}. "
+                        f"{name}: {member} has {len(cells)} cells in row {number:,}, and {len(names)} in its header. "
                         "Take the archive as it is published: song-genres fetch fma"
                     )
                 yield cells[0], [cells[at] or None for at in places]
@@ -178,7 +178,7 @@ def _genres(name: str, archive: zipfile.ZipFile) -> dict[str, Genre]:
 def _above(name: str, genre_id: str, rows: Mapping[str, Sequence[str | None]]) -> Iterator[str]:
     """The genres above one, the nearest first."""
     seen = {genre_id}
-    while (parent := rows[genre_id][1]) not in (None, "0"):
+    while (parent := rows[genre_id][1]) and parent != "0":
         if parent not in rows or parent in seen:
             what = "which it has not" if parent not in rows else "which is below it"
             raise SongFileError(f"{name}: {GENRES} is no tree: genre {genre_id} has the parent {parent}, {what}.")

@@ -49,8 +49,8 @@ class Layout:
     """A kind of file: its name, and what it says of its values.
 
     `separators` is our field -> what stands between several in one cell (None: nothing does); `missing` are the words
-    for a name that is not known; `names` our field -> a column's name that only this layout has; `all_genres` the column
-    that has all genres of a song, where another has the one that it is listed under.
+    for a name that is not known; `names` our field -> a column's name that only this layout has; `all_genres` the
+    column of all genres of a song, where another has the one that it is listed under.
     """
 
     name: str
