@@ -87,8 +87,8 @@ def fetch(dump: str | PublishedDump, cache_dir: Path | None = None, *, progress:
         )
     except ValueError as error:  # pooch's word for a hash that differs; it names both, and has removed the file
         raise FetchError(
-            f"{dump.address} is not the file that was published ({error}) Its publisher may have changed it. Try again. "
-            f"{by_hand}"
+            f"{dump.address} is not the file that was published ({error}) Its publisher may have changed it. "
+            f"Try again. {by_hand}"
         ) from error
     except requests.HTTPError as error:
         raise FetchError(f"{dump.address} cannot be downloaded now: {error}. Try again later. {by_hand}") from error

@@ -78,8 +78,8 @@ Source = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="A dump's path; a published dump's name (tidytuesday); a landed dataset's; sandbox; spotify. By default "
-        "the active dataset, and the sandbox where nothing was landed.",
+        help="A dump's path; a published dump's name (tidytuesday, fma); a landed dataset's; sandbox; spotify. By "
+        "default the active dataset, and the sandbox where nothing was landed.",
     ),
 ]
 Genres = Annotated[
@@ -326,7 +326,7 @@ def clean(
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="A published dump's name: tidytuesday or fma.")]) -> None:
     """Download a published dump, check it and land it."""
     from extract.sources import import_published
 

@@ -55,13 +55,11 @@ def test_what_fma_lacks_is_unknown(by_top: Path) -> None:
 
 def test_songs_without_a_top_genre_are_rejected_with_that_reason(by_top: Path) -> None:
     """Guards against listings that are neither clean nor rejected, and against a reason that is not theirs."""
-    found = rows(
-        by_top, "select spotify_track_id, rule, reason from marts.rejected_listings order by 1"
-    )
+    found = rows(by_top, "select spotify_track_id, rule, reason from marts.rejected_listings order by 1")
     assert [row[:2] for row in found] == [
         ("fma:134", "unreadable_document"), ("fma:155", "unreadable_document"), ("fma:200", "invalid_audio_features"),
     ]  # fmt: skip
-    assert found[0][2] == "the listing has no genre"
+    assert found[0][2] == "The listing has no genre."
     assert "acousticness" in found[2][2]
 
 

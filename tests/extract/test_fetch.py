@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from extract.fetch import PUBLISHED_DUMPS, FetchError, PublishedDump, fetch
+from extract.song_files import ReadingOptions
 from extract.sources import extract
 from tests.extract.fma_archive import fma_archive
 
@@ -207,4 +208,6 @@ def test_fma_is_fetched_and_imported_by_its_name(
     assert extraction.imported is not None
     assert extraction.imported.layout == "FMA"
     assert "landed before" in extract("fma", warehouse_file).note
+    by_all = extract("fma", warehouse_file, reading=ReadingOptions(all_genres=True))
+    assert (by_all.dataset.name, by_all.rows["tracks"]) == ("fma-all-genres", 9)
     assert publisher.asked == [None, "bytes=262144-"]
