@@ -3,11 +3,12 @@
 Belongs here: the choice, and what it landed. Not here: how each is read (crawl/, dumps.py, fetch.py).
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from extract.crawl import CrawlReport, crawl
+from extract.crawl import CrawlReport, CrawlSuspended, crawl
 from extract.crawl.songs import find_sound, outlook
 from extract.dumps import ImportReport, import_dump, import_songs
 from extract.fetch import PUBLISHED_DUMPS, fetch
@@ -29,7 +30,8 @@ LOCAL_SANDBOX = Dataset("local-sandbox", "sandbox", is_synthetic=True)
 class Extraction:
     """What the warehouse now holds of the active dataset: the `rows` in each raw table, and how it came (`note`).
 
-    `report` is the crawl's, `imported` that of a dump's import; the one that did not take place is None.
+    `report` is the crawl's, `imported` that of a dump's import; the one that did not take place is None. `suspended`
+    says why a list's audio features are not all there yet.
     """
 
     dataset: Dataset
@@ -37,6 +39,7 @@ class Extraction:
     note: str
     report: CrawlReport | None = None
     imported: ImportReport | None = None
+    suspended: CrawlSuspended | None = None
 
 
 def extract(
@@ -101,9 +104,11 @@ def extract_songs(
 ) -> Extraction:
     """Land the songs that a file lists, without genres, and the audio features that it lacks.
 
-    Raises what `import_songs` and `find_sound` raise; what was landed until then stays, and the same call goes on.
+    Where the search for them is suspended, that is in the result, since what is there can be shown; the same call goes
+    on. Raises what `import_songs` and else `find_sound` raise.
     """
-    is_synthetic = urlsplit(reccobeats_address()).hostname in LOOPBACK  # the sandbox makes up how a song sounds
+    # The sandbox makes up how a song sounds.
+    is_synthetic = urlsplit(reccobeats_address()).hostname in LOOPBACK
     imported = import_songs(
         path, warehouse_file, name=name, options=reading, is_synthetic=is_synthetic, progress=progress
     )
@@ -114,22 +119,29 @@ def extract_songs(
 
 
 def _with_sound(dataset: Dataset, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> Extraction:
-    """Ask for the audio features that songs of the dataset lack."""
+    """Ask for the audio features that songs of the dataset lack; what is there can be shown if that is suspended."""
     try:
         settings = Settings.from_environment()
     except CredentialsError:
         settings = None
-    ahead = outlook(dataset, warehouse_file)
+    ahead = outlook(dataset, warehouse_file, may_search=settings is not None)
     if ahead.songs:
+        by_name = f" ({ahead.searches:,} of them searches, one per song)" if ahead.searches else ""
         progress(
-            f"{ahead.songs:,} songs lack audio features: {ahead.requests:,} requests or more, some "
-            f"{ahead.seconds / 60:.0f} minutes",
+            f"{ahead.songs:,} songs lack audio features: {ahead.requests:,} requests or more{by_name}, some "
+            f"{math.ceil(ahead.seconds / 60)} minutes",
             0,
             None,
         )
-    report = find_sound(dataset, warehouse_file, settings, options, progress=progress)
-    told = [f"{report.requests:,} requests for audio features", *report.notes]
-    return _extraction(warehouse_file, ". ".join(told), report)
+    suspended = None
+    try:
+        report = find_sound(dataset, warehouse_file, settings, options, progress=progress)
+    except CrawlSuspended as reason:
+        suspended, report = reason, reason.report
+        with files.connect(warehouse_file) as connection:
+            raw.use(connection, dataset.name)
+    told = [f"{report.requests:,} requests for audio features", *report.notes, *([str(suspended)] if suspended else [])]
+    return replace(_extraction(warehouse_file, ". ".join(told), report), suspended=suspended)
 
 
 def _crawl(source: str, warehouse_file: Path, options: CrawlOptions, progress: Progress) -> CrawlReport:

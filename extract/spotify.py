@@ -78,11 +78,17 @@ class Spotify:
 
     def search_artists(self, genre: str, offset: int, limit: int) -> Page:
         """A page of the artists whom Spotify finds for a genre."""
-        return self._search("artist", genre, offset, limit)
+        return self._search("artist", f'genre:"{genre}"', offset, limit)
 
     def search_tracks(self, genre: str, offset: int, limit: int) -> Page:
         """A page of the tracks that Spotify finds for a genre in the market."""
-        return self._search("track", genre, offset, limit, market=self._market)
+        return self._search("track", f'genre:"{genre}"', offset, limit, market=self._market)
+
+    def find_track(self, title: str, artist: str) -> list[Element]:
+        """The tracks that Spotify finds for a title and an artist, at most ten, the likeliest first."""
+        names = [" ".join(name.replace('"', " ").split()) for name in (title, artist)]
+        query = 'track:"{}" artist:"{}"'.format(*names)
+        return self._search("track", query, 0, SMALL_PAGE, market=self._market).elements
 
     def top_tracks(self, artist_id: str) -> list[Element]:
         """An artist's top tracks in the market, at most ten."""
@@ -97,11 +103,10 @@ class Spotify:
         """The audio features of up to 100 tracks; null for a track that has none."""
         return self._ask("audio-features", ("audio_features",), partial(self._client.audio_features, track_ids))
 
-    def _search(self, kind: str, genre: str, offset: int, limit: int, **options: str) -> Page:
+    def _search(self, kind: str, query: str, offset: int, limit: int, **options: str) -> Page:
         following: list[Any] = []
 
         def ask() -> None:
-            query = f'genre:"{genre}"'
             found = self._client.search(q=query, type=kind, offset=offset, limit=limit, **options)
             page = found.get(f"{kind}s")
             following.append(page.get("next") if isinstance(page, dict) else None)

@@ -214,6 +214,8 @@ def run(
             console.print(summary.model.finding, style="bold", highlight=False, soft_wrap=True)
         if result.reading:
             print_reading(result.reading)
+        if result.suspended:
+            console.print(f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}", soft_wrap=True)
         print_summary(
             summary, seconds, database=files.published_path().absolute(), report=Path("reports/index.html").absolute()
         )
@@ -259,6 +261,8 @@ def extract(
                     source, files.warehouse_path(), options=options, reading=reading, progress=progress
                 )
     print_extraction(extraction)
+    if extraction.suspended:
+        raise typer.Exit(SUSPENDED)
 
 
 @app.command()

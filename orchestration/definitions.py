@@ -42,11 +42,15 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
 
 @dataclass(frozen=True)
 class Everything:
-    """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any."""
+    """What came of a run: its dataset, the seconds that each step took, by name, and how its file was read, if any.
+
+    `suspended` says why not all of it could be asked for yet.
+    """
 
     dataset: str
     seconds: dict[str, float]
     reading: FileReading | None
+    suspended: str | None
 
 
 def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) -> Everything:
@@ -64,7 +68,7 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
             },
         )
     landed = result.asset_materializations_for_node("raw_documents")
-    reading = landed[0].metadata.get("reading")
+    reading, suspended = (landed[0].metadata.get(name) for name in ("reading", "suspended"))
     return Everything(
         dataset=str(landed[0].metadata["dataset"].value),
         seconds={
@@ -73,6 +77,7 @@ def run_everything(config: Mapping[str, Mapping[str, Any]], progress: Progress) 
             if event.is_step_success and event.step_key
         },
         reading=FileReading.of_json(str(reading.value)) if reading else None,
+        suspended=str(suspended.value) if suspended else None,
     )
 
 

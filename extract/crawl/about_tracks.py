@@ -4,8 +4,9 @@ Belongs here: which tracks are still to be asked about (read from the raw tables
 Not here: where the tracks come from (listings.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from extract import reccobeats, spotify
@@ -133,8 +134,17 @@ class AboutTracks:
         self.progress(stage, len(todo), len(todo))
 
 
-def ask_about(batches: Batches, table: str, way: Way, track_ids: list[str]) -> None:
-    """Ask about these tracks, at most `way.size`, and keep the answers for `table`; a null where there is none."""
+def ask_about(
+    batches: Batches,
+    table: str,
+    way: Way,
+    track_ids: list[str],
+    known_as: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """Ask about these tracks, at most `way.size`, and keep the answers for `table`; a null where there is none.
+
+    `known_as` are the names under which a track was landed, where those are not its id.
+    """
     try:
         question = partial(way.ask, track_ids)
         elements: list[Element] = batches.answer(
@@ -143,8 +153,8 @@ def ask_about(batches: Batches, table: str, way: Way, track_ids: list[str]) -> N
     except Refused:
         # One bad id spoils the whole batch: find it.
         middle = len(track_ids) // 2
-        ask_about(batches, table, way, track_ids[:middle])
-        ask_about(batches, table, way, track_ids[middle:])
+        ask_about(batches, table, way, track_ids[:middle], known_as)
+        ask_about(batches, table, way, track_ids[middle:], known_as)
         return
     rows: list[Row] = []
     missing = dict.fromkeys(track_ids)
@@ -157,6 +167,7 @@ def ask_about(batches: Batches, table: str, way: Way, track_ids: list[str]) -> N
             batches.put_apart(table, track_ids[0], "a document about a track that was not asked for", element)
     # A row without a payload: the source has none, so that it is not asked again.
     rows += [{"track_id": track_id, "payload": None, "source": way.source} for track_id in missing]
+    rows = [row | {"track_id": name} for row in rows for name in known_as.get(row["track_id"], [row["track_id"]])]
     batches.keep(Unit([done(table.replace("_", " "), way.source)], {table: rows}))
 
 

@@ -160,6 +160,11 @@ class Batches:
             if self.budget.spent - self._sent_at_flush >= self.options.requests_per_batch:
                 self.flush()
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the latest answers were useless, and no good one has come since."""
+        return bool(self._doubtful)
+
     def accept_doubtful(self) -> None:
         """Accept the latest useless answers: these questions have no answer."""
         self._pending += self._doubtful

@@ -13,6 +13,7 @@ raw.crawl has one row for each finished piece, in the order in which they were f
     tracks          genre              {"offset": …, "ended": …} of the track search
     audio features  who was asked      (about which tracks is in raw.audio_features)
     popularity      who was asked      (likewise)
+    found           what a song without an id was landed as; the detail is the id that was found, or null
     finished        all | popularity   the round is complete
 """
 

@@ -10,6 +10,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from extract.sandbox.catalogue import Catalogue
 from extract.settings import MOST_HITS
 
 _GENRE = re.compile(r'genre:"([^"]*)"')
+_TITLE_AND_ARTIST = re.compile(r'track:"([^"]*)" artist:"([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Answers:
     # Spotify's Web API
 
     def search(self, request: Request) -> str:
-        """A page of a genre's artists or tracks."""
+        """A page of a genre's artists or tracks, or of the tracks of a title and an artist."""
         kind = request.query_params.get("type", "")
         if kind not in ("artist", "track"):
             raise Failure(400, "Bad search type field")
@@ -75,10 +77,13 @@ class Answers:
         offset = _whole(request, "offset", 0, 0, MOST_HITS - 1)
         if offset + limit > MOST_HITS:
             raise Failure(400, "Invalid offset")
-        found = _GENRE.fullmatch(request.query_params.get("q", ""))
-        if found is None:
+        query = request.query_params.get("q", "")
+        if found := _GENRE.fullmatch(query):
+            ids = self._found(kind, found[1])[:MOST_HITS]
+        elif kind == "track" and (found := _TITLE_AND_ARTIST.fullmatch(query)):
+            ids = self._named.get((_searchable(found[1]), _searchable(found[2])), [])
+        else:
             raise Failure(400, "No search query")
-        ids = self._found(kind, found[1])[:MOST_HITS]
         text = self._artist_text if kind == "artist" else self._track_text
         following = request.url.include_query_params(offset=offset + limit, limit=limit)
         page = {
@@ -97,6 +102,16 @@ class Answers:
         if kind == "artist":
             return [*self._grown.get(genre.lower(), []), *hits]
         return list(dict.fromkeys(track for artist in hits for track in self.catalogue.top_tracks.get(artist, [])))
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], list[str]]:
+        """The tracks of each title and artist."""
+        named: dict[tuple[str, str], list[str]] = {}
+        for track_id, track in self.catalogue.tracks.items():
+            for artist in track.get("artists") or []:
+                key = _searchable(track.get("name")), _searchable(artist.get("name"))
+                named.setdefault(key, []).append(track_id)
+        return named
 
     def _hits(self, genre: str) -> list[str]:
         return next((hits for name, hits in self.catalogue.hits.items() if name.lower() == genre.lower()), [])
@@ -200,6 +215,10 @@ class Answers:
             if track_id in self.catalogue.tracks and _share(track_id) < self.reccobeats_coverage
         ]
         return sorted(known, key=_share)
+
+
+def _searchable(name: str | None) -> str:
+    return " ".join((name or "").replace('"', " ").split()).casefold()
 
 
 def _share(track_id: str) -> float:

@@ -103,7 +103,9 @@ def raw_documents(
         }
     if report := extraction.imported:
         reading = FileReading.of(report.file, report.problem_rows, report.problems)
-        cost = {"reading": dg.MetadataValue.text(reading.as_json())}
+        cost["reading"] = dg.MetadataValue.text(reading.as_json())
+    if extraction.suspended:
+        cost["suspended"] = dg.MetadataValue.text(str(extraction.suspended))
     for table in READ_BY_DBT:
         yield dg.MaterializeResult(
             asset_key=["raw", table],
