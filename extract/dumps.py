@@ -23,6 +23,7 @@ from extract.song_files import (
     SongFile,
     SongFileError,
     contained,
+    genre_tree,
     read,
     require_usable,
 )
@@ -146,6 +147,8 @@ def _land(
             tables = documents(connection, file)
             if music.plays:
                 tables["plays"] = raw.rows("plays", [asdict(play) for play in music.plays])
+            if purpose.has_genres and (tree := genre_tree(container)):
+                tables["genre_tree"] = raw.rows("genre_tree", [asdict(genre) for genre in tree])
             raw.land(connection, dataset, tables)
     progress(stage, 3, 3)
     file = replace(file, notes=(*file.notes, *music.notes))

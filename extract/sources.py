@@ -196,8 +196,13 @@ def unknown_source(source: str, warehouse_file: Path) -> SongFileError:
 def import_published(
     name: str, warehouse_file: Path, *, options: ReadingOptions | None = None, progress: Progress = ignore
 ) -> ImportReport:
-    """Import the published dump of that name, downloaded where it must be. Raises `FetchError` as `fetch` does."""
-    return import_dump(fetch(name, progress=progress), warehouse_file, name=name, options=options, progress=progress)
+    """Import the published dump of that name, downloaded where it must be. Raises `FetchError` as `fetch` does.
+
+    By all genres it is a dataset of its own, beside the one by the first of each song.
+    """
+    path = fetch(name, progress=progress)
+    name = f"{name}-all-genres" if options and options.all_genres else name
+    return import_dump(path, warehouse_file, name=name, options=options, progress=progress)
 
 
 def _is_path(source: str) -> bool:

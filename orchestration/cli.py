@@ -79,7 +79,7 @@ Source = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="What to read: the path of a song file, the name of a published dump (tidytuesday) or landed dataset, "
+        help="What to read: the path of a song file, the name of a published dump (tidytuesday or fma) or landed dataset, "
         "sandbox, or spotify. By default the active dataset, or the sandbox if nothing has been landed.",
     ),
 ]
@@ -341,7 +341,7 @@ def clean(
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="A published dump's name, such as tidytuesday.")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="A published dump's name: tidytuesday or fma.")]) -> None:
     """Download a published dump, check its SHA-256, and land it."""
     from extract.sources import import_published
 

@@ -43,6 +43,7 @@ MART_KEYS: dict[str, tuple[str, ...]] = {
     "feature_outliers": ("genre", "feature"),
     "genre_overlap": ("genre", "other_genre"),
     "genre_summary": ("genre", "feature"),
+    "genre_tree": ("genre_id",),
     "plays": ("spotify_track_id", "month"),
     "rejected_listings": ("listing_id",),
     "track_artists": ("spotify_track_id", "position"),

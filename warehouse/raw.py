@@ -51,6 +51,17 @@ _DDL = {
     seconds bigint not null,
     batch_id varchar not null,
     extracted_at timestamp not null""",
+    "genre_tree": """
+    dataset varchar not null,
+    source varchar not null,
+    genre_id varchar not null,
+    genre varchar not null,
+    parent_id varchar,
+    top_level_id varchar not null,
+    depth integer not null,
+    tracks bigint,
+    batch_id varchar not null,
+    extracted_at timestamp not null""",
     "unusable_responses": _DOCUMENT_COLUMNS.format(keys="endpoint varchar, request varchar, reason varchar not null"),
     "requests": """
     dataset varchar not null,
@@ -80,7 +91,7 @@ SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
 DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
 """The tables whose rows are documents that dbt reads."""
 
-LANDED_AT = dict.fromkeys((*DOCUMENTS, "plays"), "extracted_at") | {"requests": "requested_at"}
+LANDED_AT = dict.fromkeys((*DOCUMENTS, "plays", "genre_tree"), "extracted_at") | {"requests": "requested_at"}
 """The tables that the marts are made from, and the column that says when a row was landed."""
 
 READ_BY_DBT = ("datasets", *LANDED_AT)
@@ -96,6 +107,7 @@ _COMMENTS = {
     "audio_features": "One row per audio-features document: a listing's where listing_id is set (a dump's row), else a "
     "track's. A null payload says that the source has none.",
     "plays": "One row per listing and month: how often the song was played, and how long. Nothing else of a history.",
+    "genre_tree": "One row per genre of the tree that a dump brings: the genre above it, the top one, and its depth.",
     "popularity": "One row per document that gives a track's popularity, where the track document does not.",
     "unusable_responses": "One row per answer that could not be used, as it came (payload), with the reason.",
     "requests": "One row per HTTP exchange, which is one attempt at a request: what it cost in waiting and time.",

@@ -66,7 +66,7 @@ def damage_told(name: str) -> Iterator[None]:
 
 
 def zip_content(name: str, path: Path) -> str | list[str]:
-    """The names of the tables in a zip, in the order of their names, or `xlsx` where the zip is a workbook.
+    """The names of the tables in a zip, in the order of their names; `xlsx` or `fma` where it is one table as a whole.
 
     Raises `SongFileError` for a zip that has none, or none that can be read, and for one that is something else.
     """
@@ -74,6 +74,8 @@ def zip_content(name: str, path: Path) -> str | list[str]:
         entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
         if "xl/workbook.xml" in entries:
             return "xlsx"
+        if any(Path(inner).name == "echonest.csv" or Path(inner).parent.name == "fma_metadata" for inner in entries):
+            return "fma"
         is_open_document = "content.xml" in entries and "META-INF/manifest.xml" in entries
     for inner, what in _OFFICE:
         if inner in entries:

@@ -1,7 +1,7 @@
 """What a file is by its first bytes, whatever its name says.
 
 Belongs here: the kinds that are read, and by name what is often given in a song file's place. Not here: how a kind is
-read (archives.py, csv_rows.py, json_rows.py, xlsx_rows.py, parquet_rows.py).
+read (archives.py, csv_rows.py, json_rows.py, xlsx_rows.py, parquet_rows.py, fma_rows.py).
 """
 
 import re
@@ -13,8 +13,11 @@ from warehouse.files import for_shell
 BEGINNING = 1 << 16
 """How many bytes of a file are looked at to tell its kind, its columns and what separates them."""
 
-TABLES = ("csv", "json", "parquet", "xlsx")
+TABLES = ("csv", "json", "parquet", "xlsx", "fma")
 """The kinds that are tables of songs; the others, zip and `PACKINGS`, hold tables."""
+
+FMA_MEMBERS = ("tracks.csv", "genres.csv", "echonest.csv")
+"""What is read of FMA's `fma_metadata.zip`, which is one table of songs as a workbook is."""
 
 PACKINGS = {"gzip": "gz", "bzip2": "bz2", "xz": "xz"}
 """The kinds that are one file packed, and the ending that each adds to its name."""

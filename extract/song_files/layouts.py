@@ -49,7 +49,8 @@ class Layout:
     """A kind of file: its name, and what it says of its values.
 
     `separators` is our field -> what stands between several in one cell (None: nothing does); `missing` are the words
-    for a name that is not known; `names` our field -> a column's name that only this layout has.
+    for a name that is not known; `names` our field -> a column's name that only this layout has; `all_genres` the
+    column of all genres of a song, where another has the one that it is listed under.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Layout:
     separators: Mapping[str, str | None] = field(default_factory=dict)
     missing: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    all_genres: str | None = None
 
     def separator(self, name: str) -> str | None:
         """What separates several artists or genres in one cell."""

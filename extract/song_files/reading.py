@@ -140,6 +140,8 @@ def read(
         one = purpose.command.replace("FILE", for_shell(error.one)) + options.as_arguments()
         raise SongFileError(f"{error}\nName one of them: {one}") from error
     columns, genre_tags = recognise(file.name, list(types), options.mapping), None
+    if options.all_genres and columns.layout.all_genres and "genre" not in options.mapping:
+        columns = replace(columns, fields={**columns.fields, "genre": columns.layout.all_genres})
     if not purpose.has_genres and purpose.makes_listings:
         genre_tags = columns.fields.get("genre")
         columns = replace(columns, fields={name: column for name, column in columns.fields.items() if name != "genre"})
@@ -248,7 +250,7 @@ def _problems(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[in
             f"case when coalesce(trim({text}), '') = '' then {quoted(said)} "
             f"when starts_with({text}, 'spotify:local:') then {quoted(local)} end"
         )
-    if file.purpose.has_genres and "genre" not in file.clean:
+    if file.purpose.has_genres and "genre" not in file.clean and not file.layout.all_genres:
         words = quoted(f"column {file.columns['genre']}: is missing")
         checks.append(f"case when coalesce({file.value('genre')}, '') = '' then {words} end")
     for name, (minimum, maximum) in feature_ranges().items():

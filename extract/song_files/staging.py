@@ -13,13 +13,14 @@ import duckdb
 from extract.song_files.containers import Container, Part, parts
 from extract.song_files.csv_rows import stage_csv
 from extract.song_files.errors import SeveralTables, SongFileError
+from extract.song_files.fma_rows import stage_fma
 from extract.song_files.json_rows import stage_json
 from extract.song_files.layouts import most_known
 from extract.song_files.parquet_rows import stage_parquet
 from extract.song_files.rows import TABLE, append, count
 from extract.song_files.xlsx_rows import stage_xlsx
 
-STAGES = {"csv": stage_csv, "json": stage_json, "parquet": stage_parquet, "xlsx": stage_xlsx}
+STAGES = {"csv": stage_csv, "json": stage_json, "parquet": stage_parquet, "xlsx": stage_xlsx, "fma": stage_fma}
 _ALL = "song_rows_of_all"
 
 

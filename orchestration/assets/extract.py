@@ -30,7 +30,7 @@ class ExtractConfig(dg.Config):
     source: str = Field(
         default="auto",
         description="auto: the active dataset (what of it is missing), or the sandbox in an empty warehouse. "
-        "Else: sandbox, spotify, the path of a dump, a published dump (tidytuesday), or the name of a landed dataset.",
+        "Else: sandbox, spotify, the path of a dump, a published dump (tidytuesday, fma), or a landed dataset's name.",
     )
     genres: dict[str, int | None] = Field(
         default={}, description="Genres to crawl, each with a limit of search hits or null; none: the study's 132."

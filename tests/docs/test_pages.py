@@ -100,7 +100,7 @@ def wrong_in(words: list[str]) -> list[str]:
     if program == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-        variables = set(re.findall(r"\$[({]([A-Z]+)", makefile)) | {"INPUT"}
+        variables = set(re.findall(r"\$[({]([A-Z_]+)", makefile)) | {"INPUT"}
         return [word for word in rest if word.partition("=")[0] not in targets | variables]
     if program == "pytest":
         return [word for word in rest if not word.startswith("-") and not (ROOT / word).exists()]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from extract.dumps import import_dump
+from extract.song_files import ReadingOptions
 from tests.conftest import ROOT, SHARED_DATA
 from tests.dbt_project.mangled_documents import MANGLED, land_mangled, mangled_listings
 from tests.dbt_project.study_listing import land_listing, make_listing
+from tests.extract.fma_archive import fma_archive
 from tests.spark.conftest import Engines
 from warehouse import files
 from warehouse.raw import active_dataset, land, rows
@@ -83,6 +85,15 @@ def test_the_studys_listing_gives_the_same_marts_from_any_partitions(study: Engi
     """Guards against a first listing chosen by where its row lies, and against an engine that counts otherwise."""
     assert_equal(study)
     assert len(study.rows("clean_tracks")[2]) == 12_006
+
+
+def test_a_tree_of_genres_gives_the_same_marts(build_on_both: BuildOnBoth, tmp_path: Path) -> None:
+    """Guards against a tree on one engine alone, and a feature that is unknown on one and invalid on the other."""
+    path = tmp_path / "warehouse.duckdb"
+    import_dump(fma_archive(tmp_path / "fma.zip"), path, options=ReadingOptions(all_genres=True))
+    engines = build_on_both(path)
+    assert_equal(engines)
+    assert len(engines.rows("genre_tree")[2]) == len(engines.rows("clean_tracks")[2]) == 4
 
 
 def test_what_a_killed_run_left_is_replaced(study: Engines, folder: Path) -> None:

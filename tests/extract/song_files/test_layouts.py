@@ -127,6 +127,12 @@ FILES = {
         " popularity=Pop., album_release_date=Release",
         "#,A.Sep,Rnd",
     ),
+    "FMA": (
+        "track_id,title,artist_name,artist_id,album_id,album_title,album_release_date,track_number,license,duration_s,"
+        "genre_top,genres_all,acousticness,danceability,energy,instrumentalness,liveness,speechiness,tempo,valence",
+        "spotify_track_id=track_id, song_name=title, duration_ms=duration_s, genre=genre_top, album_name=album_title",
+        "artist_id,license,genres_all",
+    ),
     "by its columns' names": (
         "Spotify Link,Song Title,Performer,Main Genre,track_danceability,Audio Energy,spotify_tempo,loudness_db,"
         "length_sec",
