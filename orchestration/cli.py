@@ -79,8 +79,8 @@ Source = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="What to read: the path of a song file, the name of a published dump (tidytuesday or fma) or landed dataset, "
-        "sandbox, or spotify. By default the active dataset, or the sandbox if nothing has been landed.",
+        help="What to read: the path of a song file, the name of a published dump (tidytuesday or fma) or of a landed "
+        "dataset, sandbox, or spotify. By default the active dataset, or the sandbox if nothing has been landed.",
     ),
 ]
 Genres = Annotated[
