@@ -14,7 +14,7 @@ select
     listings.spotify_track_id,
     plays.month,
     cast(sum(plays.plays) as bigint) as plays,
-    sum(plays.seconds) / 60.0 as minutes,
+    sum(plays.seconds) / cast(60 as double) as minutes,
     count(clean_tracks.spotify_track_id) > 0 as is_clean,
     plays.dataset,
     plays.is_synthetic
