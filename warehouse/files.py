@@ -24,6 +24,8 @@ LOCK_CONFLICT = re.compile(r"could not set lock[^\n]*", re.IGNORECASE)
 """What DuckDB says where another process has the file open."""
 STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
 
+SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
+
 
 class WarehouseError(RuntimeError):
     """The database cannot be used; the message says why and what to do."""
@@ -44,8 +46,9 @@ class OutputError(ValueError):
 def warehouse_path() -> Path:
     """The file that runs write: `WAREHOUSE_PATH`, else `data/warehouse.duckdb` below the working directory.
 
-    Raises `WarehouseError` for a path that DuckDB takes, but dbt does not: dbt-duckdb 1.11 puts the name of the file
-    into SQL without doubling its quotation marks, and takes what follows a `?` or `#` for no part of the path.
+    Raises `WarehouseError` for a name with which DuckDB could not find the tables in it, and for a path that DuckDB
+    takes, but dbt does not: dbt-duckdb 1.11 puts the name of the file into SQL without doubling its quotation marks,
+    and takes what follows a `?` or `#` for no part of the path.
     """
     path = Path(os.environ.get("WAREHOUSE_PATH") or "data/warehouse.duckdb")
     if set(path.name) & set("'\"#") or set(str(path.absolute().parent)) & set("?#"):
@@ -53,12 +56,28 @@ def warehouse_path() -> Path:
             f"WAREHOUSE_PATH is {path}: dbt cannot use a database whose name holds a quotation mark or #, or that lies "
             "in a folder whose name holds ? or #. Name another file."
         )
-    return path
+    return _not_named_like_a_schema(path, "WAREHOUSE_PATH")
 
 
 def published_path() -> Path:
-    """The file that people read: `PUBLISHED_PATH`, else `data/song_genres.duckdb` below the working directory."""
-    return Path(os.environ.get("PUBLISHED_PATH") or "data/song_genres.duckdb")
+    """The file that people read: `PUBLISHED_PATH`, else `data/song_genres.duckdb` below the working directory.
+
+    Raises `WarehouseError` for a name with which DuckDB could not find the tables in it.
+    """
+    return _not_named_like_a_schema(
+        Path(os.environ.get("PUBLISHED_PATH") or "data/song_genres.duckdb"), "PUBLISHED_PATH"
+    )
+
+
+def _not_named_like_a_schema(path: Path, variable: str) -> Path:
+    """DuckDB calls a database after its file, and refuses `marts.albums` in a database that is called marts too."""
+    name = path.name.partition(".")[0]
+    if name.lower() in SCHEMAS:
+        raise WarehouseError(
+            f"{variable} is {path}: DuckDB cannot tell a database called {name} from the schema in it. "
+            "Name another file."
+        )
+    return path
 
 
 def quoted(text: object) -> str:

@@ -292,28 +292,31 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
         assert build is not None, "a tested build has marts"
         model = shown_model(connection, build)
         unfinished.unlink()
-        connection.execute(
-            f"attach {quoted(unfinished.absolute())} as copy (read_write, storage_version {quoted(STORAGE_VERSION)})"
-        )
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
-        connection.execute(f'copy from database "{name}" to copy')
-        _keep_only(connection, model.run_id, build.tracks_digest)
-        before, changes = _changes(connection, "copy", published)
-        connection.execute("detach copy")
+        copy = f"copy of {name}"  # a warehouse may be called copy.duckdb
+        connection.execute(
+            f"attach {quoted(unfinished.absolute())} as {identifier(copy)} "
+            f"(read_write, storage_version {quoted(STORAGE_VERSION)})"
+        )
+        connection.execute(f"copy from database {identifier(name)} to {identifier(copy)}")
+        _keep_only(connection, copy, model.run_id, build.tracks_digest)
+        before, changes = _changes(connection, copy, published)
+        connection.execute(f"detach {identifier(copy)}")
     return Publication(published.stat().st_size, build, model, before, changes)
 
 
-def _keep_only(connection: duckdb.DuckDBPyConnection, run_id: str | None, digest: str) -> None:
+def _keep_only(connection: duckdb.DuckDBPyConnection, copy: str, run_id: str | None, digest: str) -> None:
     """Keep only the run `run_id` as published in the attached copy, and only predictions of the tracks."""
+    ml = f"{identifier(copy)}.ml"
     held = {name for (name,) in connection.execute(
-        "select table_name from duckdb_tables() where database_name = 'copy' and schema_name = 'ml'"
+        "select table_name from duckdb_tables() where database_name = ? and schema_name = 'ml'", [copy]
     ).fetchall()}  # fmt: skip
     if "model_runs" in held:
-        connection.execute("update copy.ml.model_runs set is_published = (run_id is not distinct from ?)", [run_id])
+        connection.execute(f"update {ml}.model_runs set is_published = (run_id is not distinct from ?)", [run_id])
     if "genre_predictions" in held:
-        connection.execute("delete from copy.ml.genre_predictions where run_id is distinct from ?", [run_id])
+        connection.execute(f"delete from {ml}.genre_predictions where run_id is distinct from ?", [run_id])
     if "song_predictions" in held:
-        connection.execute("delete from copy.ml.song_predictions where tracks_digest <> ?", [digest])
+        connection.execute(f"delete from {ml}.song_predictions where tracks_digest <> ?", [digest])
 
 
 def difference(warehouse: Path | None = None, published: Path | None = None) -> Difference:

@@ -60,12 +60,15 @@ class PeakOfTree:
                 self.bytes = max(self.bytes, sum(member.memory_info().rss for member in tree), *map(kept_peak, tree))
 
 
-def run(command: Sequence[str | Path], **environment: str) -> Usage:
-    """Run the command in the project's root and measure it. Raises `SystemExit` with its output where it fails."""
+def run(command: Sequence[str | Path], cwd: Path = ROOT, **environment: str) -> Usage:
+    """Run the command, in the project's root unless told otherwise, and measure it.
+
+    Raises `SystemExit` with its output where it fails.
+    """
     started = perf_counter()
     with (
         subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=cwd, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
         PeakOfTree(process.pid) as peak,
     ):

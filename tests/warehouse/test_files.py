@@ -91,3 +91,15 @@ def test_paths_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PUBLISHED_PATH", "")
     assert files.warehouse_path() == Path("a.duckdb")
     assert files.published_path() == Path("data/song_genres.duckdb")
+
+
+@pytest.mark.parametrize("variable", ["WAREHOUSE_PATH", "PUBLISHED_PATH"])
+@pytest.mark.parametrize("name", ["raw.duckdb", "Marts.old.duckdb"])
+def test_a_database_called_like_its_schema_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, name: str
+) -> None:
+    """Guards against "Ambiguous reference to catalog or schema", which says nothing of the file's name."""
+    monkeypatch.setenv(variable, f"data/{name}")
+    path = files.warehouse_path if variable == "WAREHOUSE_PATH" else files.published_path
+    with pytest.raises(files.WarehouseError, match=f"{variable} is data/{name}: .* Name another file"):
+        path()

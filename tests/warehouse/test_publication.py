@@ -177,6 +177,17 @@ def test_a_published_path_is_a_file_below_the_working_directory(
     assert list((tmp_path / "home").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["copy.duckdb", 'of "songs".duckdb'])
+def test_a_warehouse_may_be_called_as_it_likes(tmp_path: Path, query: Query, name: str) -> None:
+    """Guards against a name that is also what the attached copy is called, or that SQL has to quote."""
+    published = tmp_path / "published" / name
+    write(tmp_path / name, 1)
+    publish(tmp_path / name, published)
+    write(tmp_path / name, 2)
+    assert {change.mart for change in publish(tmp_path / name, published).changes if change.changed} == {"clean_tracks"}
+    assert query("select max(number) from marts.numbers", published) == [(2,)]
+
+
 def test_the_copy_can_be_opened_by_duckdb_1_5(warehouse_file: Path, tmp_path: Path) -> None:
     """Guards against a database that today's command line refuses: DuckDB 2.0 would write its own version."""
     write(warehouse_file, 1)
