@@ -29,7 +29,7 @@ def clean_tracks(path: Path) -> pd.DataFrame:
         return study_frame(connection, "marts.clean_tracks")
 
 
-@pytest.mark.parametrize("form", ["dump", "crawl"])
+@pytest.mark.parametrize("form", ["crawl", pytest.param("dump", marks=pytest.mark.full)])
 def test_parity_with_pandas_on_a_listing_of_the_studys_proportions(form: Form, tmp_path: Path, dbt: Dbt) -> None:
     """Another row kept than the study's, or a value changed on the way through JSON; or an order that matters."""
     path = tmp_path / "warehouse.duckdb"
@@ -64,6 +64,7 @@ def test_tidytuesday_gives_the_known_counts_and_pandas_rows(tidytuesday: Path, t
     assert known == (0,)
 
 
+@pytest.mark.full
 def test_kaggle_gives_the_known_counts(kaggle_with_ids: Path, tmp_path: Path, dbt: Dbt) -> None:
     """The 114-genre layout: an unnamed index column, artists in one cell, tempo and time_signature 0."""
     path = tmp_path / "warehouse.duckdb"

@@ -325,6 +325,7 @@ class Commands(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(1800 * SEQUENCES)
+@pytest.mark.full
 def test_random_sequences_of_commands_never_mix(
     tmp_path_factory: pytest.TempPathFactory, dbt_in_process: Dbt, dumps: Path
 ) -> None:

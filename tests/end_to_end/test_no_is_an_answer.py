@@ -32,6 +32,9 @@ CASES: dict[str, tuple[Callable[[], Songs], str]] = {
 }
 """What is imported, and how the finding begins."""
 
+EACH_KIND = ("random labels", "one genre", "no clean track")
+"""Cases that differ in where the run finds out; the others are repetitions."""
+
 
 def check_that_no_model_is_shown(place: Workplace, listings: int, finding: str) -> None:
     """The copy has every listing, and nothing of a model; the page and the table of the run say the finding."""
@@ -49,7 +52,9 @@ def check_that_no_model_is_shown(place: Workplace, listings: int, finding: str) 
     assert "Top-1" not in answer
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in EACH_KIND else pytest.param(case, marks=pytest.mark.full) for case in CASES]
+)
 def test_what_cannot_be_told_is_said_and_the_rest_is_published(workplace: Workplace, case: str) -> None:
     """Guards against a run that stops at the model, so that nobody gets the clean table, and against its figures."""
     make, finding = CASES[case]
@@ -63,6 +68,7 @@ def test_what_cannot_be_told_is_said_and_the_rest_is_published(workplace: Workpl
     assert finding.split(":")[0] in refused.stderr
 
 
+@pytest.mark.full
 def test_the_console_says_it_too_and_ends_well(tmp_path: Path) -> None:
     """Guards against an exit code that says something is broken, and a traceback where there is an answer."""
     rows = songs(["pop", "rock"], artists=5, each=1)

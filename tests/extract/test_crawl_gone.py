@@ -81,6 +81,7 @@ def test_an_endpoint_that_goes_in_between_keeps_what_it_gave(sandbox: SandboxSer
 
 
 @pytest.mark.parametrize("endpoint", TABLES)
+@pytest.mark.full
 def test_interrupted_it_goes_on_to_the_same_end(
     endpoint: str, sandbox: SandboxServer, warehouse_file: Path, expected: Any
 ) -> None:

@@ -30,7 +30,7 @@ def test_a_forest_tells_loud_from_quiet_and_the_prior_does_not(tracks: Tracks) -
     assert fit(tracks, model="prior").scores.top_1 == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("model", ["study_forest", DEFAULT])
+@pytest.mark.parametrize("model", ["study_forest", pytest.param(DEFAULT, marks=pytest.mark.full)])
 def test_the_same_data_and_seed_give_the_same_figures_and_run_id(model: str, tracks: Tracks) -> None:
     """Guards against figures that nobody can reproduce."""
     first, second, other = fit(tracks, model=model), fit(tracks, model=model), fit(tracks, model="prior")

@@ -131,12 +131,14 @@ def test_every_oddity_of_json_lines(tmp_path: Path, build: Build) -> None:
     assert assert_the_short_way_is_the_long_way(dump, tmp_path, build) == 9
 
 
+@pytest.mark.full
 def test_tidytuesday(tmp_path: Path, build: Build, tidytuesday: Path) -> None:
     """Guards against a layout, real names and missing columns that one way, or the notebook, reads otherwise."""
     assert assert_the_short_way_is_the_long_way(tidytuesday, tmp_path, build) == 28_355
     assert len(assert_the_notebook_gets_the_clean_file(tmp_path / "export")) == 32_833
 
 
+@pytest.mark.full
 def test_the_kaggle_layout(tmp_path: Path, build: Build, kaggle_with_ids: Path) -> None:
     """Guards against artists in one cell, and an index column without a name, read otherwise."""
     assert assert_the_short_way_is_the_long_way(kaggle_with_ids, tmp_path, build) == 17_905

@@ -306,6 +306,7 @@ def test_pooled_quartiles_are_near_the_studys(listings: pd.DataFrame, feature: s
     assert quartiles.to_list() == pytest.approx(expected, abs=0.15 * (high - low))
 
 
+@pytest.mark.full
 def test_forest_is_about_as_lost_as_the_studys(listings: pd.DataFrame) -> None:
     """Guards against a toy: genres told apart at a glance, or not at all. Also: an artist's songs resemble each other,
     so that a random split looks better than it is."""

@@ -285,6 +285,7 @@ def test_long_texts_are_read(tmp_path: Path) -> None:
     assert staged(path).rows == [(row[1],) for row in rows]
 
 
+@pytest.mark.full
 def test_many_columns_are_read(tmp_path: Path) -> None:
     """Guards against minutes for a wide table."""
     columns = [f"a column with a long name {number}" for number in range(5_000)]
