@@ -274,6 +274,8 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
     features = {"id": track["id"], **{name: digits(name) for name in AUDIO_FEATURES if name in file.readings}}
     track_id, listing = value("spotify_track_id"), file.listing
     there = [name for name in SOUND if name in file.readings and name not in file.empty]
+    # A row that cannot be read cannot be told apart into columns, so all of it stays in the file with the private ones.
+    broken = "'not kept: a row that cannot be read may say who listened'" if file.has_private else "__text"
     has_sound = "__text is null"
     if not file.purpose.has_sound:
         known = [f"not coalesce({is_missing(value(name))}, true)" for name in there]
@@ -281,7 +283,7 @@ def documents(connection: duckdb.DuckDBPyConnection, file: SongFile) -> "dict[st
     tracks = connection.sql(
         f"""
         select {value("genre")} as genre, {artist} as artist_name, {track_id} as track_id,
-            {listing} as listing_id, coalesce(__text, {json_object(track)}) as payload
+            {listing} as listing_id, case when __text is null then {json_object(track)} else {broken} end as payload
         from {file.source}
         """
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -23,7 +24,8 @@ import msgspec
 
 from extract.song_files import Container, SongFileError, contained
 from extract.song_files.encodings import wide_encoding
-from extract.song_files.kinds import BEGINNING, is_named_like_a_history
+from extract.song_files.kinds import BEGINNING, is_listening_history, is_named_like_a_history
+from extract.song_files.layouts import plain, spellings
 
 COUNTED_FROM_MS = 30_000
 """A play counts from half a minute on, as Spotify counts streams; the time listened is all of it."""
@@ -119,7 +121,10 @@ class _Music:
         if key is None:
             return
         if not re.match(r"\d{4}-(0[1-9]|1[0-2])\b", moment):
-            raise SongFileError(f"{moment[:30]!r} is no time of a play, such as 2024-01-31 10:00.")
+            # It is not repeated: what is told is kept, in Dagster's log as well.
+            raise SongFileError(
+                "a play's time is not written as 2024-01-31 10:00. Download it anew; nothing was landed."
+            )
         counted = self.played.setdefault((key, moment[:7]), [0, 0])
         counted[0] += milliseconds >= COUNTED_FROM_MS
         counted[1] += milliseconds
@@ -169,14 +174,14 @@ def opened(path: Path) -> Iterator[OwnMusic]:
         return
     music = _Music()
     if is_list:
-        for line in _text(path).splitlines():
-            if line.strip() and not line.lstrip().startswith("#"):
-                music.add(line.strip(), None, None, None)
+        for address in _addresses(_text(path)):
+            music.add(address, None, None, None)
     for name, content in texts:
         _read(music, name, content, has_extended=any(b'"ms_played"' in other[:BEGINNING] for _, other in texts))
     music = music.identified()
     if not music.songs:
-        raise SongFileError(f"{path} names no song: {music.left_out:,} entries are podcasts, videos or empty.")
+        others = f"{music.left_out:,} entries are podcasts, videos or empty" if music.left_out else "it holds none"
+        raise SongFileError(f"{path} names no song: {others}.")
     with TemporaryDirectory(prefix="song-genres-") as folder:
         table = Path(folder) / "songs.csv"
         _write(table, music)
@@ -193,10 +198,27 @@ def _is_a_list(path: Path) -> bool:
         beginning = file.read(BEGINNING)
     if b"\0" in beginning and not wide_encoding(beginning):
         return False
-    lines = beginning.decode(wide_encoding(beginning) or "utf-8-sig", errors="replace").splitlines()
-    words = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")][:_LINES_LOOKED_AT]
-    fitting = sum(bool(_ID.fullmatch(word) or _SPOTIFYS.fullmatch(word)) for word in words)
-    return fitting * 2 > len(words)
+    text = beginning.decode(wide_encoding(beginning) or "utf-8-sig", errors="replace")
+    lines = list(islice(_lines(text), _LINES_LOOKED_AT))
+    return sum(map(_is_address, lines)) * 2 > len(lines) or (not lines and bool(text.strip()))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a list without comments, blank ones and quotation marks."""
+    lines = (line.strip().strip('"').strip() for line in text.splitlines())
+    return (line for line in lines if line and not line.startswith("#"))
+
+
+def _is_address(line: str) -> bool:
+    return bool(_ID.fullmatch(line) or _SPOTIFYS.fullmatch(line))
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """What a list names, without what tells who shared it: the parameters of a link, the owner of a playlist."""
+    for number, line in enumerate(_lines(text)):
+        if number or plain(line) not in spellings("spotify_track_id"):  # or else it is a header
+            address = re.split("[?#]", line, maxsplit=1)[0] if _is_address(line) else line
+            yield re.sub(r"\buser([:/])[^:/]+", r"user\1…", address)
 
 
 def _text(path: Path) -> str:
@@ -217,13 +239,15 @@ def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
                 if sum(info.file_size for info in members) > MOST_BYTES:
                     raise SongFileError(f"{path} would unpack to more than {MOST_BYTES >> 30} GiB; nothing was read.")
                 for info in members:
-                    yield f"{path}/{info.filename}", archive.read(info)
+                    # Without its folders, of which one may be called after the person.
+                    yield f"{path}/{Path(info.filename).name}", archive.read(info)
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
             raise SongFileError(f"{path} cannot be unpacked: {error}. Download it anew.") from error
     elif path.is_file():
         with path.open("rb") as stream:
             beginning = stream.read(BEGINNING)
-        if beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") and _kind(beginning):
+        text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if text[:1] in (b"[", b"{") and (_kind(text) or is_listening_history(path.name, text.decode(errors="replace"))):
             yield str(path), path.read_bytes()
 
 

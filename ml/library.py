@@ -17,7 +17,7 @@ from warehouse.publication import built
 
 SONGS_LISTED = 10
 _GUESSES = """
-    select song_name, artist_name, guesses.genre, probability, genre_tags
+    select coalesce(song_name, spotify_track_id) as song_name, artist_name, guesses.genre, probability, genre_tags
     from ml.song_predictions as guesses
     inner join marts.clean_tracks using (spotify_track_id)
     inner join marts.track_details using (spotify_track_id)

@@ -64,6 +64,7 @@ def read_numbers(decisions: Decisions) -> None:
     """
     found = _count_all(decisions, [name for name in feature_ranges() if name in decisions.readings])
     percents = _tidy(decisions, found)
+    decisions.empty.update(name for name, numbers in found.items() if decisions.rows and numbers.texts == 0)
     factors = dict.fromkeys(_decide_shares(decisions, found, percents), 0.01)
     if "duration_ms" in found and "duration_ms" not in decisions.empty:
         factors["duration_ms"] = _decide_duration(decisions, found["duration_ms"])

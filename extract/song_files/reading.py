@@ -99,6 +99,11 @@ class SongFile:
         return [name for name in self.types if name not in self.columns.values() and not is_private(name)]
 
     @property
+    def has_private(self) -> bool:
+        """Whether a column says who listened, when or where."""
+        return any(map(is_private, self.types))
+
+    @property
     def unknown(self) -> list[str]:
         """The audio features that the file does not have."""
         return [name for name in AUDIO_FEATURES if name not in self.readings or name in self.empty]
@@ -156,7 +161,8 @@ def read(
     read_names(decisions)
     if readable:
         full = {name: column for name, column in columns.fields.items() if name not in decisions.empty}
-        require_enough(file, list(types), replace(columns, fields=full), purpose, options)
+        nothing_in = [columns.fields[name] for name in decisions.empty]
+        require_enough(file, list(types), replace(columns, fields=full), purpose, options, empty=nothing_in)
     if purpose.makes_listings:
         make_ids(decisions, where_missing=not purpose.has_genres)
     if purpose.has_genres:
@@ -209,13 +215,19 @@ def _make_source(decisions: Decisions, purpose: Purpose) -> tuple[str, str]:
     return READ, listing
 
 
+LOCAL = "a local file, which has no id of Spotify's"
+
+
 def require_usable(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[int, list[str]]:
     """How many listings hold a value that cannot be used, and the first few, named by row and column.
 
     Raises `SongFileError`, which names them, if they are more than half.
     """
     problem_rows, problems = _problems(connection, file)
-    if problem_rows * 2 > file.listings:
+    # A list may be of local files for the most part: what the others sound like can be shown.
+    spared = count(connection, f"select count(*) from song_problems where ends_with(problem, {quoted(LOCAL)})")
+    is_list = not (file.purpose.has_genres or file.purpose.has_sound)
+    if (problem_rows - spared * is_list) * 2 > file.listings or (is_list and spared == file.listings):
         shown = "".join(f"\n  {words}" for words in problems[:2])
         raise SongFileError(
             f"{file.name}: {problem_rows:,} of {file.listings:,} rows cannot be used, more than half; nothing was "
@@ -236,6 +248,8 @@ def _advice(connection: duckdb.DuckDBPyConnection, file: SongFile) -> str:
         return "Is it whole, and are its fields separated as its header is? Write the table anew, as CSV or .xlsx."
     if unlabelled * 2 > file.listings:
         return f"Without genres, a model can name them: {command(PREDICT, file.container)}"
+    if not file.purpose.has_sound and not file.purpose.has_genres:
+        return "Give songs with Spotify's ids or links, or with titles and artists."
     return "Is a column mapped to the wrong field (--map field=column), or its unit another (--unit field=unit)?"
 
 
@@ -245,7 +259,7 @@ def _problems(connection: duckdb.DuckDBPyConnection, file: SongFile) -> tuple[in
     if "spotify_track_id" not in file.clean:
         column, text = file.columns.get("spotify_track_id"), file.value("spotify_track_id")
         said = f"column {column}: is missing" if column else "it has no title to derive an id from"
-        local = f"column {column}: a local file, which has no id of Spotify's"
+        local = f"column {column}: {LOCAL}"
         checks.append(
             f"case when coalesce(trim({text}), '') = '' then {quoted(said)} "
             f"when starts_with({text}, 'spotify:local:') then {quoted(local)} end"

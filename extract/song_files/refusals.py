@@ -6,7 +6,7 @@ Belongs here: refusals for what a file's columns are, in at most four lines. Not
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from extract.song_files.containers import STANDARD_INPUT, Container
@@ -22,9 +22,14 @@ _TRACK = re.compile(r"[0-9A-Za-z]{22}|spotify:track:\w+|https?://open\.spotify\.
 
 
 def require_enough(
-    file: Container, columns: Sequence[str], found: Columns, purpose: Purpose, options: ReadingOptions
+    file: Container,
+    columns: Sequence[str],
+    found: Columns,
+    purpose: Purpose,
+    options: ReadingOptions,
+    empty: Collection[str] = (),
 ) -> None:
-    """Raise `SongFileError` where the file lacks what the purpose needs."""
+    """Raise `SongFileError` where the file lacks what the purpose needs; columns that are `empty` are not proposed."""
     lacking: dict[str, str] = {}  # our field -> what is said of it
     if purpose.has_sound and sum(name in found.fields for name in SOUND) < ENOUGH:
         lacking["danceability"] = f"audio features (at least {ENOUGH} of {', '.join(SOUND)})"
@@ -37,7 +42,7 @@ def require_enough(
     if len(columns) == 1:
         raise _of_one_column(file, columns[0], found)
     sought = [name for name in SOUND if name not in found.fields] if "danceability" in lacking else []
-    free = [column for column in columns if column not in found.fields.values()]
+    free = [column for column in columns if column not in found.fields.values() and column not in empty]
     likely = {name: words for name in dict.fromkeys([*sought, *lacking]) if (words := _likely(name, free))}
     lines = [f"{file.name}: it lacks {'; and '.join(lacking.values())}."]
     if likely:

@@ -180,12 +180,12 @@ CHARTS = (
                 round(sum(sum(release_year)) over (partition by genre) / sum(count(*)) over (partition by genre), 1)
                     as mean_year
             from marts.track_details inner join marts.clean_tracks using (spotify_track_id)
-            where release_year is not null
+            where release_year is not null and genre is not null
             group by genre, decade order by mean_year, genre, decade
         """,
         draw=data.decades,
         count=_sum("tracks"),
-        no_rows="no track has a release date, because the source gives none.",
+        no_rows="no track has a release date and a genre, because the source gives none.",
     ),
     Chart(
         key="distribution",

@@ -144,8 +144,8 @@ LIBRARY_CHARTS = (
         "principal components",
         query=f"""
             with {_TOLD}
-            select coalesce(song_name, '(untitled)') as song_name, coalesce(artist_name, '(unknown)') as artist_name,
-                told.genre, {", ".join(COMPARED)}
+            select coalesce(song_name, spotify_track_id) as song_name,
+                coalesce(artist_name, '(unknown)') as artist_name, told.genre, {", ".join(COMPARED)}
             from marts.clean_tracks inner join told using (spotify_track_id)
             order by md5(spotify_track_id) limit {MAPPED_SONGS}
         """,
@@ -166,5 +166,6 @@ LIBRARY_CHARTS = (
         """,
         draw=genres_by_month,
         count=lambda table: int(table["month"].nunique()),
+        no_rows="the songs come without a listening history, or none of those that were played has audio features.",
     ),
 )

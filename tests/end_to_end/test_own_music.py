@@ -66,6 +66,17 @@ def test_a_zip_of_spotifys_becomes_a_page_by_the_model_of_another_dataset(
             content = file.read_bytes()
             assert not [word for word in PRIVATE if word.encode() in content], file
 
+    liked = [f"spotify:track:{track_id},One,Ann,1999-05-01,wanda,2024-01-31,pop,,,," for track_id in catalogue().tracks]
+    header = (
+        "Track URI,Track Name,Artist Name(s),Release Date,Added By,Added At,Genres,Danceability,Energy,Valence,Tempo"
+    )
+    (place.folder / "liked.csv").write_text("\n".join([header, *liked[:30]]) + "\n")
+    with serve(catalogue()) as sandbox:
+        monkeypatch.setenv("RECCOBEATS_ADDRESS", sandbox.settings().reccobeats_address)
+        place.run("liked.csv")  # with dates and without genres
+    page = (place.folder / "reports" / "library.html").read_text(encoding="utf-8")
+    assert "the songs come without a listening history" in page
+
     place.run(str(dump))  # back again: the page was of other songs
     assert not (place.folder / "reports" / "library.html").exists()
     assert {genre for (genre,) in place.read("select distinct genre from marts.clean_tracks")} == {"pop", "rock"}

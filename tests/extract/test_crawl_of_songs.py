@@ -194,3 +194,20 @@ def test_a_day_has_a_budget_and_the_next_run_goes_on(sandbox: SandboxServer, son
     other = warehouse_file.with_name("undisturbed.duckdb")
     extract_songs(songs, other)
     assert features(warehouse_file) == features(other)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_exportifys_file_of_empty_features_is_a_list_although_it_has_genres(
+    tmp_path: Path, warehouse_file: Path
+) -> None:
+    """Guards against a file refused as a dump without features: Exportify has the columns, and nothing in them."""
+    path = tmp_path / "liked.csv"
+    first, second, *_ = catalogue().tracks
+    path.write_text(
+        "\ufeffTrack URI,Track Name,Artist Name(s),Added By,Added At,Genres,Danceability,Energy,Valence,Tempo\n"
+        f'spotify:track:{first},One,"Ann;Bob",carol_l,2024-01-31T10:07:55Z,"pop,rock",,,,\n'
+        f"spotify:track:{second},Two,Ann,carol_l,2024-01-31T10:07:55Z,pop,,,,\n"
+    )
+    extraction = extract(str(path), warehouse_file)
+    assert (extraction.dataset.source, extraction.dataset.is_labelled) == ("songs:liked.csv", False)
+    assert (extraction.rows["tracks"], extraction.rows["audio_features"]) == (2, 2)

@@ -133,15 +133,65 @@ def test_exportify_without_features_is_a_list_and_its_genres_stay_with_it(tmp_pa
     ("content", "words"),
     [
         ("[{\"ts\": \"2023-01-05T10:15:00Z\", \"ms_played\": 3", "cannot be read"),
-        (json.dumps([play(1, "yesterday")]), "no time of a play"),
-        (json.dumps([play(1, "2023-01-05", spotify_track_uri=None)]), "names no song"),
+        (json.dumps([play(1, "05.01.2023 10:15")]), "time is not written"),
+        (json.dumps([play(1, "2023-01-05", spotify_track_uri=None)]), "names no song: 1 entries"),
+        ("[]", "names no song: it holds none"),
     ],
-    ids=["cut off", "no time", "podcasts alone"],
+    ids=["cut off", "no time", "podcasts alone", "empty"],
 )  # fmt: skip
 def test_a_broken_history_is_told_in_a_sentence(content: str, words: str, tmp_path: Path, warehouse: Path) -> None:
     """Guards against half of a history, and against a traceback."""
     path = tmp_path / "Streaming_History_Audio_2023_1.json"
     path.write_text(content)
-    with pytest.raises(SongFileError, match=words), opened(path):
+    assert is_own_music(path)
+    with pytest.raises(SongFileError, match=words) as error, opened(path):
         pass
+    assert not [word for word in PRIVATE if word in str(error.value)]
     assert not warehouse.exists()
+
+
+def test_a_list_may_have_a_header_and_links_that_were_shared(tmp_path: Path, warehouse: Path) -> None:
+    """Guards against the name of a playlist's owner, or who shared a link, in the warehouse, and a header as a song."""
+    path = tmp_path / "mine.txt"
+    links = [
+        "Track URI", f'"spotify:track:{ID.format(1)}"', f"https://open.spotify.com/track/{ID.format(2)}?si=shared_by_bob",
+        f"spotify:user:bob_the_listener:playlist:{ID.format(3)}",
+        f"https://open.spotify.com/user/bob_the_listener/playlist/{ID.format(4)}",
+    ]  # fmt: skip
+    path.write_text("\n".join(links))
+    assert import_songs(path, warehouse).listings == 4
+    assert not [word for word in (b"bob_the_listener", b"shared_by_bob") if word in warehouse.read_bytes()]
+    assert landed(warehouse, "select track_id from raw.tracks order by listing_id limit 2") == [
+        (ID.format(1),),
+        (ID.format(2),),
+    ]
+
+
+def test_a_list_of_comments_names_no_song(tmp_path: Path) -> None:
+    """Guards against a comment taken for a column."""
+    path = tmp_path / "mine.txt"
+    path.write_text("# nothing yet\n\n")
+    with pytest.raises(SongFileError, match="names no song: it holds none"), opened(path):
+        pass
+
+
+def test_of_a_row_that_cannot_be_read_nothing_is_kept_where_columns_are_private(
+    tmp_path: Path, warehouse: Path
+) -> None:
+    """Guards against Added By and Added At in the text of a row with a field too many."""
+    path = tmp_path / "liked.csv"
+    row = f"spotify:track:{ID.format(1)},One,Ann,bob_the_listener,2024-01-31T10:15:55Z"
+    path.write_text(f"Track URI,Track Name,Artist Name(s),Added By,Added At\n{row}\n{row}\n{row},more\n")
+    assert import_songs(path, warehouse).problem_rows == 1
+    assert not [word for word in PRIVATE if word.encode() in warehouse.read_bytes()]
+    assert landed(warehouse, "select listing_id from raw.tracks where not json_valid(payload)") == [(3,)]
+
+
+def test_a_list_may_be_of_local_files_for_the_most_part(tmp_path: Path, warehouse: Path) -> None:
+    """Guards against songs that are not shown since others are local files; of these alone nothing can be shown."""
+    path, local = tmp_path / "mine.txt", "spotify:local:Ann::Song:180\nspotify:local:Ann::Other:180\n"
+    path.write_text(local + ID.format(1))
+    assert import_songs(path, warehouse).problem_rows == 2
+    path.write_text(local)
+    with pytest.raises(SongFileError, match="2 of 2 rows cannot be used"):
+        import_songs(path, warehouse, name="local")

@@ -218,7 +218,7 @@ def test_what_no_source_gives_is_said_in_place_of_the_chart(trained: duckdb.Duck
     result = build_report(trained, tmp_path)
     assert result.missing == [
         "Genres that share tracks: no track is listed under more than one genre, so none overlap.",
-        "Genres over the years: no track has a release date, because the source gives none.",
+        "Genres over the years: no track has a release date and a genre, because the source gives none.",
     ]
 
 
