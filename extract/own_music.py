@@ -30,6 +30,8 @@ from extract.song_files.layouts import plain, spellings
 COUNTED_FROM_MS = 30_000
 """A play counts from half a minute on, as Spotify counts streams; the time listened is all of it."""
 
+LONGEST_PLAY_MS = 24 * 3_600_000
+
 MOST_BYTES = 4 << 30
 """How much JSON is unpacked from a zip: ten times the longest history that anybody has shown."""
 
@@ -42,8 +44,8 @@ _LINES_LOOKED_AT = 20
 class _Extended(msgspec.Struct):
     """One play of an extended history. What a podcast or a video played has no track's address."""
 
-    ts: str
-    ms_played: int = 0
+    ts: str | None = None
+    ms_played: int | None = None
     master_metadata_track_name: str | None = None
     master_metadata_album_artist_name: str | None = None
     master_metadata_album_album_name: str | None = None
@@ -53,8 +55,8 @@ class _Extended(msgspec.Struct):
 class _Played(msgspec.Struct, rename="camel"):
     """One play of the last year's history, which has no ids."""
 
-    end_time: str
-    ms_played: int = 0
+    end_time: str | None = None
+    ms_played: int | None = None
     artist_name: str | None = None
     track_name: str | None = None
 
@@ -116,9 +118,10 @@ class _Music:
         self.songs.setdefault(key, (uri, title, artist, album))
         return key
 
-    def play(self, key: tuple[str, ...] | None, moment: str, milliseconds: int) -> None:
-        """Count a play of the song in the month of `moment`."""
-        if key is None:
+    def play(self, key: tuple[str, ...] | None, moment: str | None, played: int | None) -> None:
+        """Count a play of the song in the month of `moment`. What has no time, or less than none, is no play."""
+        milliseconds = min(max(played or 0, 0), LONGEST_PLAY_MS)
+        if key is None or moment is None:
             return
         if not re.match(r"\d{4}-(0[1-9]|1[0-2])\b", moment):
             # It is not repeated: what is told is kept, in Dagster's log as well.

@@ -58,7 +58,7 @@ def build_library(connection: duckdb.DuckDBPyConnection, output_dir: Path) -> Pa
         run=run,
         songs={"listings": listings, "scored": scored},
         charts=[chart_entry(connection, chart, synthetic, output_dir) for chart in LIBRARY_CHARTS] if run else [],
-        lists=_lists(connection) if run else [],
+        lists=_lists(connection, scored) if run else [],
         left_out=connection.execute(
             "select reason, count(*) from marts.rejected_listings group by reason order by 2 desc, 1 limit 20"
         ).fetchall(),
@@ -81,8 +81,9 @@ def _run(connection: duckdb.DuckDBPyConnection) -> dict[str, Any] | None:
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
-def _lists(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[dict[Any, Any]]]]:
+def _lists(connection: duckdb.DuckDBPyConnection, songs: int) -> list[tuple[str, list[dict[Any, Any]]]]:
     return [
         (words, connection.execute(_GUESSES.format(order=order, limit=SONGS_LISTED)).df().to_dict("records"))
         for words, order in (("Most confident predictions", "desc"), ("Least confident predictions", "asc"))
+        if order == "desc" or songs >= 2 * SONGS_LISTED  # or else both would list the same songs
     ]

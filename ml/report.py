@@ -22,7 +22,7 @@ from ml.charts import CHARTS, Chart
 from ml.charts.genres import families
 from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
-from warehouse.files import whole_or_not_there, write_whole
+from warehouse.files import for_shell, whole_or_not_there, write_whole
 from warehouse.publication import Build, built, shown_model
 
 ASSETS = ("report.css", "report.js")
@@ -383,6 +383,7 @@ def environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["for_shell"] = for_shell
     environment.filters["percent"] = lambda value: f"{value:.1%}"
     environment.filters["thousands"] = lambda value: f"{value:,.0f}"
     environment.filters["known"] = lambda value: value is not None and not pd.isna(value)

@@ -5,6 +5,7 @@ list was landed (dumps.py), and how a batch of ids is asked about (about_tracks.
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from extract.crawl.about_tracks import Way, ask_about, own_id
 from extract.crawl.batch import Batches, Unit, done
 from extract.crawl.run import CrawlReport, run_stages
 from extract.crawl.state import text_of
-from extract.http import Policy, Suspended
+from extract.http import Policy, Refused, Suspended
 from extract.reccobeats import ReccoBeats
 from extract.settings import CrawlOptions, Settings, reccobeats_address
 from extract.spotify import EndpointClosed, Spotify
@@ -165,6 +166,7 @@ class _Songs:
             for number, song in enumerate(todo[start : start + reccobeats.BATCH], start=start):
                 self.progress("looking for songs by title and artist", number, len(todo))
                 self._find(song)
+            self._require_certain("Spotify")
             self.batches.flush()
             self.ask_reccobeats()
 
@@ -179,8 +181,17 @@ class _Songs:
 
     def ask_reccobeats(self) -> None:
         """Ask ReccoBeats about every song without features that it has not been asked about."""
-        way = Way(self.reccobeats.audio_features, reccobeats.BATCH, RECCOBEATS, reccobeats.spotify_id)
+        way = Way(self._reccobeats, reccobeats.BATCH, RECCOBEATS, reccobeats.spotify_id)
         self._ask("ReccoBeats", way)
+
+    def _reccobeats(self, track_ids: Sequence[str]) -> list[Element]:
+        """Its answer; what it does not know it leaves out, so that "not found" is said of the whole service."""
+        try:
+            return self.reccobeats.audio_features(track_ids)
+        except Refused as refusal:
+            if refusal.is_not_found:
+                raise Suspended(f"ReccoBeats is not there: {refusal.status}, {refusal.message}") from refusal
+            raise
 
     def ask_spotify(self) -> None:
         """Ask Spotify, until it says that it may not be asked, about the songs that ReccoBeats does not know."""
@@ -194,14 +205,18 @@ class _Songs:
             self.batches.keep(Unit([done("closed", closed.endpoint, closed.message)]))
             self.notes.append(f"{closed} So the songs that ReccoBeats does not know stay without audio features.")
 
+    def _require_certain(self, service: str) -> None:
+        """Raise `Suspended` after a useless answer: of a short list, no later one tells what was at fault."""
+        if self.batches.is_doubtful:
+            raise Suspended(f"{service}'s last answers could not be used")
+
     def _ask(self, service: str, way: Way) -> None:
         known_as = _without_features(self.batches, way.source)
         todo = list(known_as)
         for start in range(0, len(todo), way.size):
             self.progress(f"audio features from {service}", start, len(todo))
             ask_about(self.batches, "audio_features", way, todo[start : start + way.size], known_as)
-        if self.batches.is_doubtful:  # of a short list there is no later answer to tell what was at fault
-            raise Suspended(f"{service}'s last answers could not be used")
+        self._require_certain(service)
         self.progress(f"audio features from {service}", len(todo), len(todo))
 
 

@@ -61,7 +61,7 @@ def warehouse_in_memory(folder: Path, connection: duckdb.DuckDBPyConnection) -> 
                 f"""
                 insert into {models[model]["relation_name"]} by name
                 select *, 'study' as dataset, true as is_synthetic, spotify_track_id as requested_track_id,
-                    true as is_readable, true as has_audio_features
+                    true as is_readable, true as has_audio_features, true as is_asked_about
                 from listing
                 """
             )

@@ -166,7 +166,9 @@ def test_songs_without_ids_are_known_by_name_from_other_datasets(history: Path, 
     assert "SPOTIFY_CLIENT_ID" in extraction.note
 
 
-@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=200, body="<html>Log in to the network</html>")])
+@pytest.mark.parametrize(
+    "fault", [Fault(status=500), Fault(status=404), Fault(status=200, body="<html>Log in to the network</html>")]
+)
 def test_what_is_there_can_be_shown_when_reccobeats_is_down(
     fault: Fault, sandbox: SandboxServer, songs: Path, warehouse_file: Path
 ) -> None:

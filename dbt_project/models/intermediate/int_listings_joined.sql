@@ -94,6 +94,7 @@ final as (
         release_date_precision,
         is_readable,
         coalesce(not is_empty_slot, false) as has_audio_features,
+        is_empty_slot is not null as is_asked_about,
         nullif(concat_ws(
             '; ',
             problems,
