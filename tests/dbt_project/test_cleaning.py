@@ -118,7 +118,7 @@ def test_every_rejected_listing_names_its_rule_and_reason(marts: duckdb.DuckDBPy
         (3, "a", "track_repeat", "Same track id and name as listing 1."),
         (5, "c", "unreadable_document", "The track document is not a JSON object that names each key once."),
         (6, "d", "missing_audio_features", "No source has audio features of this track."),
-        (7, "e", "missing_audio_features", "No source has audio features of this track."),
+        (7, "e", "missing_audio_features", "No audio features of this track have been landed yet."),
         (8, "f", "invalid_audio_features", 'Key is 12, not from -1 to 11; energy is "loud", not a number.'),
         (9, "g", "invalid_tempo_or_time_signature", "Tempo is 0.0 bpm, below 10; time_signature is 0, below 1."),
         (10, "a", "renamed_repeat", "Same track id as listing 1."),
