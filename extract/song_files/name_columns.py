@@ -152,16 +152,15 @@ def _items(decisions: Decisions, text: str) -> str:
     return texts.json_list(text, of_objects=bool(objects))
 
 
-def make_ids(decisions: Decisions, *, where_missing: bool = False) -> None:
-    """Derive the ids of a file that has none; `where_missing`, also those of single songs that have none."""
+def make_ids(decisions: Decisions, *, is_list: bool = False) -> None:
+    """Derive the ids of a file that has none; of a list of songs, also those of single songs that have none."""
     readings = decisions.readings
     artists = readings.get("artist_name")
     if "artist_name" not in readings or "artist_name" in decisions.empty:
-        decisions.notes.append(
-            "It names no artists: each track counts as an artist of its own, so no artist can be held out."
-        )
+        so = "" if is_list else ": each track counts as an artist of its own, so no artist can be held out"
+        decisions.notes.append(f"It names no artists{so}.")
     known = readings.get("spotify_track_id")
-    if known and (not where_missing or "spotify_track_id" in decisions.clean or "song_name" not in readings):
+    if known and (not is_list or "spotify_track_id" in decisions.clean or "song_name" not in readings):
         return
     names = "null::varchar"
     if artists:

@@ -164,7 +164,7 @@ def read(
         nothing_in = [columns.fields[name] for name in decisions.empty]
         require_enough(file, list(types), replace(columns, fields=full), purpose, options, empty=nothing_in)
     if purpose.makes_listings:
-        make_ids(decisions, where_missing=not purpose.has_genres)
+        make_ids(decisions, is_list=not purpose.has_genres)
     if purpose.has_genres:
         merge_spellings(decisions)
     if purpose.makes_listings and (private := [column for column in types if is_private(column)]):
