@@ -114,6 +114,7 @@ class DropFolder:
 
     async def _score(self, file: Dropped, model: Path) -> None:
         process = None
+        result: dict[str, Any] = {"error": f"{file.name} was not read to its end."}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._scorer, str(file.folder), str(model), file.name,
@@ -125,13 +126,11 @@ class DropFolder:
                 async for line in process.stdout:
                     file.songs = int(line)
                 await process.wait()
-            file.result = json.loads((file.folder / "result.json").read_text(encoding="utf-8"))
+            result = json.loads((file.folder / "result.json").read_text(encoding="utf-8"))
         except TimeoutError:
-            file.result = {
-                "error": f"{file.name} took longer than {self._score_seconds:.0f} s to read, so it was stopped."
-            }
+            result = {"error": f"{file.name} took longer than {self._score_seconds:.0f} s to read, so it was stopped."}
         except (OSError, ValueError):  # it was killed, or the disk is full
-            file.result = {"error": f"{file.name} could not be read to its end: its process was stopped."}
+            result = {"error": f"{file.name} could not be read to its end: its process was stopped."}
         finally:
             if process and process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -140,7 +139,7 @@ class DropFolder:
             self._busy -= 1
             (file.folder / "songs").unlink(missing_ok=True)
             shutil.rmtree(file.folder / "spill", ignore_errors=True)
-            file.result = file.result or {"error": f"{file.name} was not read to its end."}
+            file.result = result
 
     def remove(self, token: str) -> None:
         """Remove what is kept of a file."""
