@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install install-dev install-spark run dev test test-full test-spark lint evaluate format bench bench-spark screenshots docs-cli docs-files lock clean
+.PHONY: help install install-dev install-spark run dev serve test test-full test-spark lint evaluate format bench bench-spark screenshots docs-cli docs-files lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ run: install  ## The main job; INPUT=songs.csv for your own file (with MAP=field
 
 dev: install  ## Dagster's web interface
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev
+
+serve: install  ## A page on this machine to try a song: search, knobs, a file of your own
+	@$(BIN)/song-genres serve
 
 # Three workers on two cores, since many tests wait for servers; a file stays on one, which makes its fixtures once.
 # Files go out in order: by size, as xdist would have it, those of few and long tests would be left for the end.

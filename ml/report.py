@@ -289,17 +289,29 @@ def _entry(
             table = chart.narrow(table, chosen).reset_index(drop=True)
         if table.empty:
             raise NothingToDraw("None of the genres that you asked for has rows for it. Ask for others, or for all.")
-        # Plotly takes some HTML in labels (links among it), so names that come from outside are escaped for it.
-        drawing = chart.draw(_mapped(table, lambda text: html.escape(text, quote=False)))
+        return drawn_entry(chart, table, synthetic) | _table(table, chart.key, output_dir)
     except NothingToDraw as error:
         return entry | {"missing": str(error)}
+
+
+def drawn_entry(chart: Chart, table: pd.DataFrame, synthetic: bool) -> dict[str, Any]:
+    """What a page needs of a chart of `table`, which `chart.prepare` made; no CSV lies beside it.
+
+    Raises `NothingToDraw` where the table has too few rows.
+    """
+    # Plotly takes some HTML in labels (links among it), so names that come from outside are escaped for it.
+    drawing = chart.draw(_mapped(table, lambda text: html.escape(text, quote=False)))
     n = chart.count(table)
     figure = json.loads(drawing.figure.to_json())
     figure["layout"].pop("template", None)
     height = figure["layout"].get("height", 450)
     choices = {html.unescape(choice): {**part, "title": html.unescape(part.get("title", drawing.title))}
                for choice, part in drawing.choices.items()}  # fmt: skip
-    return entry | {
+    return {
+        "key": chart.key,
+        "section": chart.section,
+        "name": chart.name,
+        "missing": "",
         "title": html.unescape(drawing.title),
         "how_to_read": chart.how_to_read,
         "note": html.unescape(drawing.note),
@@ -313,7 +325,7 @@ def _entry(
         "narrow_height": drawing.narrow.get("layout", {}).get("height", height),
         "tall": height > 1000 and chart.search,
         "figure": script_json({**figure, "choices": choices, "narrow": drawing.narrow}),
-        **_table(table, chart.key, output_dir),
+        **first_rows(table),
     }
 
 
@@ -331,11 +343,17 @@ def _table(table: pd.DataFrame, key: str, output_dir: Path) -> dict[str, Any]:
     """The table behind a chart: written as CSV, and its first rows for the page."""
     with whole_or_not_there(output_dir / "data" / f"{key}.csv") as unfinished:
         table.to_csv(unfinished, index=False, float_format="%.6g")
+    return first_rows(table) | {"file": f"data/{key}.csv"}
+
+
+def first_rows(table: pd.DataFrame) -> dict[str, Any]:
+    """The rows of a table that a page shows; no file has them all."""
     first = table.head(TABLE_ROWS)
     return {
         "columns": list(first.columns),
         "cells": [[_cell(value) for value in row] for row in first.astype(object).itertuples(index=False)],
         "cut": len(table) - len(first),
+        "file": "",
     }
 
 

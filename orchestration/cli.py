@@ -499,6 +499,35 @@ def report(
 
 
 @app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8751,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; any but 127.0.0.1 lets other machines read and send files.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+) -> None:
+    """Serve a page to try a song: look for one, turn its knobs, drop a file. Reads the published copy alone."""
+    from web.app import LOOPBACK, run_server
+
+    if host not in LOOPBACK:
+        errors.print(
+            f"[yellow]Whoever reaches {escape(host)} can read the published songs and send files to be scored.[/] "
+            "There is no password. Only on this machine: song-genres serve",
+            highlight=False, markup=True, soft_wrap=True,
+        )  # fmt: skip
+    try:
+        run_server(
+            files.published_path(), host=host, port=port, opens_browser=browser,
+            announce=lambda address: console.print(f"{address} (Ctrl+C ends it)", highlight=False, soft_wrap=True),
+        )  # fmt: skip
+    except OSError as error:
+        raise _exit(
+            f"The page cannot be served on {host}, port {port}: {error.strerror}. On any free port: "
+            "song-genres serve --port 0", error,
+        ) from error  # fmt: skip
+
+
+@app.command()
 def publish() -> None:
     """Replace the published copy by the warehouse, after a `dbt build` by hand in which every test passed."""
     from warehouse.publication import publish as publish_copy

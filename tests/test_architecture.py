@@ -8,12 +8,13 @@ import pytest
 
 from tests.conftest import ROOT
 
-OURS = {"warehouse", "extract", "ml", "orchestration"}
+OURS = {"warehouse", "extract", "ml", "web", "orchestration"}
 MAY_IMPORT = {
     "warehouse": set(),
     "extract": {"warehouse"},
     "ml": {"warehouse"},
-    "orchestration": {"warehouse", "extract", "ml"},
+    "web": {"warehouse", "ml"},
+    "orchestration": {"warehouse", "extract", "ml", "web"},
 }
 ONLY_IN_ORCHESTRATION = {"dagster", "dagster_dbt", "dbt"}
 

@@ -59,6 +59,11 @@ def feature_ranges() -> dict[str, tuple[float, float]]:
     return {name: (float(number["minimum"]), float(number["maximum"])) for name, number in _numbers().items()}
 
 
+def feature_bins() -> dict[str, tuple[float, float]]:
+    """From where to where the bins of `marts.feature_distribution` reach, in each audio feature's unit."""
+    return {name: (float(number["bins_from"]), float(number["bins_to"])) for name, number in _numbers().items()}
+
+
 def study_genres() -> list[str]:
     """The study's 132 genres, in its order."""
     import csv

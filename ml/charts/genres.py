@@ -126,6 +126,7 @@ def genre_map(table: pd.DataFrame) -> Drawing:
             mode="markers",
             name=family or "genres",
             marker={"color": colour, "symbol": symbols[colour], "size": 9, "opacity": 0.85},
+            customdata=part["genre"].tolist(),
             hovertext=[f"<b>{row.genre}</b><br>{row.family}<br>{row.tracks:,} tracks" for row in named_rows(part)],
             hoverinfo="text",
         )

@@ -1,0 +1,45 @@
+"""A published copy in seconds: made-up tracks, their marts, a fitted model with its predictions."""
+
+from pathlib import Path
+
+import duckdb
+
+from ml.dataset import Tracks, split_by_artist
+from ml.predictions import parts_of, predict_tracks, record_predictions
+from ml.records import record
+from ml.training import fit, save_model
+from tests.ml.report_database import make_marts, some_tracks
+from warehouse.progress import ignore
+
+HOSTILE = "</script><script>document.title='bad'</script>R&B"
+GENRES = ["Ambient", "Jazz", "Punk", HOSTILE]
+
+
+def made_up_songs(genres: list[str] | None = None) -> Tracks:
+    """Tracks with titles; the first song of each genre by its first artist has an accent, or is hostile."""
+    tracks = some_tracks(genres or GENRES)
+    titles = [f"Song {number}" for number in range(len(tracks.frame))]
+    titles[0], titles[1], titles[2] = "Café Éluard", "<script>document.title='bad'</script>", "=cmd|' /C calc'!A0"
+    return Tracks(tracks.frame.assign(song_name=titles), tracks.credits, tracks.dataset, tracks.is_synthetic)
+
+
+def make_copy(folder: Path, *, genres: list[str] | None = None, with_model: bool = True) -> Path:
+    """`folder`/song_genres.duckdb, and the model's file in models/ beside it."""
+    path = folder / "song_genres.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        tracks = make_marts(connection, made_up_songs(genres))
+        connection.execute("alter table marts.clean_tracks add column popularity integer")
+        connection.execute("update marts.clean_tracks set popularity = listing_id")
+        connection.execute(
+            """
+            create table marts.track_genres as
+            select spotify_track_id, genre, 1 as listings, true as is_kept from marts.clean_tracks
+            """
+        )
+        if with_model:
+            run = fit(tracks, model="knn", split=split_by_artist(tracks))
+            record(connection, run, save_model(run, folder / "models"), published=True)
+            parts = parts_of(connection, run.run_id, tracks.frame["spotify_track_id"])
+            tables = predict_tracks(run.model, tracks.frame, parts, progress=ignore)
+            record_predictions(connection, tracks.dataset, tables)
+    return path

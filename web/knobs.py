@@ -1,0 +1,131 @@
+"""A sound turned by hand: the knobs, what the model hears, and which knob moved its first guess most.
+
+Belongs here: values of the audio features from an address, and their probabilities. Not here: pages, and songs.
+"""
+
+import math
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.charts.style import FEATURES
+from ml.model_file import predict_probabilities
+from warehouse.features import AUDIO_FEATURES, DISCRETE_FEATURES, feature_bins, feature_ranges
+from web.published import Snapshot
+from web.songs import KEYS
+
+RANKED = 10
+_one_at_a_time = threading.Lock()
+"""scikit-learn changes the process's warning filters while trees predict, which two threads would mix up."""
+
+
+class BadValue(ValueError):
+    """A value in an address that is none of the feature's; the message says which and what it may be."""
+
+
+def read_values(given: Mapping[str, str], base: Mapping[str, Any]) -> dict[str, float | None]:
+    """The values of the audio features that an address gives, and those of `base` where it gives none.
+
+    Raises `BadValue` for what is no number, or out of the feature's range.
+    """
+    values = dict(base)
+    for name, (low, high) in feature_ranges().items():
+        if name not in AUDIO_FEATURES or name not in given:
+            continue
+        try:
+            value = float(given[name])
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise BadValue(f"{FEATURES[name][0]} must be a number from {low:g} to {high:g}.")
+        values[name] = value
+    return values
+
+
+def middle(snapshot: Snapshot) -> dict[str, float]:
+    """The medians over all songs: where the knobs stand at first. A feature that is unknown throughout is 0."""
+    medians = ", ".join(
+        f"{'mode' if name in DISCRETE_FEATURES else 'median'}({name})::double as {name}" for name in AUDIO_FEATURES
+    )
+
+    def of_all(copy: Snapshot) -> dict[str, float]:
+        (found,) = copy.rows(f"select {medians} from marts.clean_tracks")
+        return {name: value or 0.0 for name, value in found.items()}
+
+    return dict(snapshot.once("middle", of_all))
+
+
+def knobs() -> list[dict[str, Any]]:
+    """The knobs in the study's order: feature, name, low, high, step, and factor and unit of the value to show."""
+    return [
+        {
+            "feature": name, "name": FEATURES[name][0], "unit": FEATURES[name][1], "factor": FEATURES[name][2],
+            "low": low, "high": high, "step": "1" if name in DISCRETE_FEATURES else "any",
+            "names": list(KEYS) if name == "key" else ["minor", "major"] if name == "mode" else None,
+        }
+        for name, (low, high) in feature_bins().items() if name in AUDIO_FEATURES
+    ]  # fmt: skip
+
+
+def typical(snapshot: Snapshot) -> dict[str, dict[str, list[float]]]:
+    """Of each genre and feature: where the middle 80 % of its songs lie (low, high), and its mean.
+
+    Of a feature that takes a few whole values the third is the commonest.
+    """
+    return snapshot.once("typical", _typical)
+
+
+def _typical(snapshot: Snapshot) -> dict[str, dict[str, list[float]]]:
+    rows = snapshot.rows(
+        """
+        with running as (
+            select genre, feature, lower_bound, upper_bound, tracks as in_bin,
+                sum(tracks) over (partition by genre, feature order by bin)
+                    / sum(tracks) over (partition by genre, feature) as share
+            from marts.feature_distribution where genre is not null
+        )
+        select genre, feature, min(lower_bound) filter (share >= 0.1) as low,
+            min(upper_bound) filter (share >= 0.9) as high, arg_max(lower_bound, in_bin) as commonest,
+            any_value(mean) as mean
+        from running inner join marts.genre_summary using (genre, feature)
+        group by genre, feature order by genre, feature
+        """
+    )
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        centre = round(row["commonest"]) if row["feature"] in DISCRETE_FEATURES else row["mean"]
+        found.setdefault(row["genre"], {})[row["feature"]] = [
+            round(float(value), 4) for value in (row["low"], row["high"], centre)
+        ]
+    return found
+
+
+def hear(
+    snapshot: Snapshot, values: Mapping[str, float | None], base: Mapping[str, float | None], title: str | None = None
+) -> dict[str, Any]:
+    """What the model hears: `genres`, the first ten with probabilities, and `moved`.
+
+    `moved` has for each feature that differs from `base` by how much the first genre's probability is higher (0 to 1,
+    or below 0) than with that feature alone put back, the largest change first. Raises `ModelError` without a model.
+    """
+    model = snapshot.model
+    changed = [name for name in AUDIO_FEATURES if values[name] != base[name]]
+    sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
+    inputs = pd.DataFrame(sounds).astype(float).assign(song_name=pd.Series([title] * len(sounds), dtype=object))
+    with _one_at_a_time:
+        probabilities = predict_probabilities(model, inputs)
+    order = np.argsort(-probabilities[0], kind="stable")[:RANKED]
+    first = int(order[0])
+    moved = [
+        {"feature": name, "name": FEATURES[name][0], "change": float(probabilities[0, first] - back[first])}
+        for name, back in zip(changed, probabilities[1:], strict=True)
+    ]
+    return {
+        "genres": [
+            {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])} for place in order
+        ],
+        "moved": sorted(moved, key=lambda entry: -abs(entry["change"])),
+    }  # fmt: skip
