@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from ml.summary import Summary
     from ml.training import Run
     from orchestration.songs import ScoredFile
+    from warehouse.changes import MartChange
     from warehouse.exports import Export
-    from warehouse.publication import Difference, MartChange, Publication
+    from warehouse.publication import Difference, Publication
     from warehouse.raw import Dataset
 
 # Names of datasets, genres, columns and files may hold brackets: only what is printed with markup=True is markup.
@@ -352,7 +353,7 @@ def print_changes(changes: "Sequence[MartChange]") -> None:
 
 def print_difference(difference: "Difference", path: Path) -> None:
     """Whether publishing would be refused, and what it would change, with the first keys of the rows of each mart."""
-    from warehouse.publication import MART_KEYS
+    from warehouse.changes import MART_KEYS
 
     changed = [change for change in difference.changes if change.examples]
     if difference.before is None:

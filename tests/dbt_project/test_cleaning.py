@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Dbt
 from warehouse import files, raw
-from warehouse.publication import MART_KEYS
+from warehouse.changes import MART_KEYS
 from warehouse.raw import Dataset, land, rows
 
 FEATURES: dict[str, Any] = {

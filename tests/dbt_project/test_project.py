@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, Dbt
+from warehouse.changes import MART_KEYS
 from warehouse.features import AUDIO_FEATURES, feature_ranges
-from warehouse.publication import MART_KEYS
 
 UNITS = re.compile(
     r"\b(Share|Count|Flag|Points|Seconds|Minutes|Number|Place|Pitch class|dB|bpm|ms|beats|unit|Unit|HTTP status)\b"

@@ -14,7 +14,8 @@ from tests.conftest import PATIENCE, Dbt
 from tests.dbt_project.pandas_cleaning import clean_like_the_study
 from tests.dbt_project.study_listing import land_listing, make_listing, study_frame
 from warehouse import files
-from warehouse.publication import MART_KEYS, publish
+from warehouse.changes import MART_KEYS
+from warehouse.publication import publish
 from warehouse.raw import Dataset, land
 
 LISTINGS = 3_000

@@ -19,7 +19,7 @@ from extract.song_files import page as song_files
 from orchestration.cli import app
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Page, commands, read_page, shell_lines
-from warehouse.publication import MART_KEYS
+from warehouse.changes import MART_KEYS
 
 OF_THE_SYSTEM = {"apt-get", "cd", "cp", "duckdb", "export", "git", "kill", "pip", "rm", "source", "ssh"}
 """Commands that are not ours."""

@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.end_to_end.workplace import MODEL, SANDBOX_GENRES, Dbt, Workplace, songs, write_songs
 from warehouse import files, raw
-from warehouse.publication import MartChange, publish, tracks_digest
+from warehouse.changes import MartChange
+from warehouse.publication import publish, tracks_digest
 
 SEQUENCES = int(os.environ.get("IDENTITY_SEQUENCES") or 2)
 STEPS = 6

@@ -20,8 +20,9 @@ from orchestration.failures import sentence
 from orchestration.screens import print_difference, print_publication, print_songs, print_summary, run_progress
 from orchestration.songs import ScoredFile, scored_file
 from warehouse import files
+from warehouse.changes import MartChange
 from warehouse.features import AUDIO_FEATURES
-from warehouse.publication import Build, Difference, MartChange, Publication, ShownModel
+from warehouse.publication import Build, Difference, Publication, ShownModel
 
 runner = CliRunner()
 

@@ -11,9 +11,10 @@ import duckdb
 import pytest
 
 from ml.tables import create_ml_tables
+from warehouse.changes import MART_KEYS, MartChange
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import WarehouseError, connect
-from warehouse.publication import MART_KEYS, MartChange, built, difference, publish, shown_model, tracks_digest
+from warehouse.publication import built, difference, publish, shown_model, tracks_digest
 from warehouse.raw import Dataset, land, rows
 
 Query = Callable[..., list[tuple[Any, ...]]]
