@@ -222,8 +222,8 @@ def run(
         if result.reading:
             print_reading(result.reading)
         if result.suspended:
-            words = f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}"
-            console.print(words, markup=True, soft_wrap=True)
+            unfinished = f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}"
+            console.print(unfinished, markup=True, soft_wrap=True)
         library = Path("reports/library.html")  # there for a list of songs, and then what is looked for
         print_summary(
             summary, seconds, recalled=result.recalled, database=files.published_path().absolute(),
