@@ -129,7 +129,7 @@ def _with_sound(dataset: Dataset, warehouse_file: Path, options: CrawlOptions, p
         by_name = f" ({ahead.searches:,} of them searches, one per song)" if ahead.searches else ""
         progress(
             f"{ahead.songs:,} songs lack audio features: {ahead.requests:,} requests or more{by_name}, some "
-            f"{math.ceil(ahead.seconds / 60)} minutes",
+            f"{math.ceil(ahead.seconds / 60)} min",
             0,
             None,
         )

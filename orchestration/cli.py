@@ -222,7 +222,8 @@ def run(
         if result.reading:
             print_reading(result.reading)
         if result.suspended:
-            console.print(f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}", soft_wrap=True)
+            unfinished = f"[yellow bold]Not all is known yet.[/] {escape(result.suspended)}"
+            console.print(unfinished, markup=True, soft_wrap=True)
         library = Path("reports/library.html")  # there for a list of songs, and then what is looked for
         print_summary(
             summary, seconds, recalled=result.recalled, database=files.published_path().absolute(),
@@ -237,7 +238,7 @@ def extract(
         Path | None,
         typer.Option("--tracks", help="A list of songs: ids or links, Exportify's file, Spotify's account data."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="With --tracks: the dataset's name [the file's].")] = None,
+    name: Annotated[str | None, typer.Option(help="With --tracks: the dataset's name; the file's by default.")] = None,
     genres: Genres = None,
     genres_file: GenresFile = None,
     limit: Limit = None,

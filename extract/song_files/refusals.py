@@ -52,7 +52,7 @@ def require_enough(
         maps = ReadingOptions(options.mapping, options.units).as_arguments()
         lines.append(f"A model can name the genres of these songs: {command(PREDICT, file)}{maps}")
     elif found.fields and "danceability" in lacking and not likely and not set(SOUND) & set(found.fields):
-        lines.append("Export these songs with their audio features (Exportify has an option for it) and give that.")
+        lines.append(_how_to_have_sound(file))
     else:
         mapping = dict(options.mapping)
         for name in dict.fromkeys([*likely, *lacking]):
@@ -68,14 +68,18 @@ def _of_one_column(file: Container, column: str, found: Columns) -> SongFileErro
     """The error for a list, and for a table whose columns were not told apart."""
     if found.fields or _TRACK.fullmatch(column):
         what = "a list of tracks" if _TRACK.fullmatch(column) else f"a list with one column, {column}"
-        return SongFileError(
-            f"{file.name} is {what}, which does not say how they sound.\n"
-            "Export these songs with their audio features (Exportify has an option for it) and give that."
-        )
+        return SongFileError(f"{file.name} is {what}, which does not say how they sound.\n{_how_to_have_sound(file)}")
     return SongFileError(
         f"{file.name} has one column only, {column[:60]!r}. The columns of a CSV are separated by , ; | or a tab.\n"
         "Write the table anew so, or as .xlsx or JSON."
     )
+
+
+def _how_to_have_sound(file: Container) -> str:
+    advice = "Export these songs with their audio features (Exportify has an option for it) and give that"
+    if file.name == STANDARD_INPUT:
+        return f"{advice}."
+    return f"{advice}; or have ReccoBeats asked for them: song-genres run --input {for_shell(file.path)}"
 
 
 def command(purpose: Purpose, file: Container) -> str:

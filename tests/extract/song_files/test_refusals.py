@@ -57,6 +57,7 @@ def test_one_column_is_told_for_what_it_is(warehouse_file: Path, tmp_path: Path,
     with pytest.raises(SongFileError, match=words) as caught:
         import_dump(path, warehouse_file)
     assert "--map" not in str(caught.value)
+    assert ("is a list" in words) == str(caught.value).endswith(f"song-genres run --input {path}")
 
 
 def test_what_helps_where_most_rows_cannot_be_used(study_csv: Callable[..., Path], warehouse_file: Path) -> None:
