@@ -6,6 +6,7 @@ with the Origin of another site.
 """
 
 import ipaddress
+import os
 import socket
 import sys
 import threading
@@ -291,6 +292,8 @@ def run_server(
         shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         address = f"http://{shown}:{listener.getsockname()[1]}"
         announce(address)
+        # A few songs at a time gain nothing by threads, which wait for each other busily where a file is scored beside.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         # What takes seconds to import is imported while the first page is on its way.
         threading.Thread(target=_pages, daemon=True).start()
         if opens_browser:

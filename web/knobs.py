@@ -4,8 +4,8 @@ Belongs here: values of the audio features from an address, and their probabilit
 """
 
 import math
-import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from web.published import Snapshot
 from web.songs import KEYS
 
 RANKED = 10
-_one_at_a_time = threading.Lock()
-"""scikit-learn changes the process's warning filters while trees predict, which two threads would mix up."""
+_one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="hearing")
+"""scikit-learn changes the process's warning filters while trees predict, which two threads would mix up. Not a lock,
+which the same few threads may get again and again while others wait."""
 
 
 class BadValue(ValueError):
@@ -115,8 +116,7 @@ def hear(
     changed = [name for name in AUDIO_FEATURES if values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
     inputs = pd.DataFrame(sounds).astype(float).assign(song_name=pd.Series([title] * len(sounds), dtype=object))
-    with _one_at_a_time:
-        probabilities = predict_probabilities(model, inputs)
+    probabilities = _one_at_a_time.submit(predict_probabilities, model, inputs).result()
     order = np.argsort(-probabilities[0], kind="stable")[:RANKED]
     first = int(order[0])
     moved = [

@@ -152,7 +152,7 @@ def is_there(text: str) -> bool:
     if any(fnmatch(text, known) for known in MADE_BY_A_RUN):
         return True
     pattern = re.sub(r"<\w+>|…", "*", text).rstrip("/")
-    within = [ROOT / name for name in ("extract", "ml", "orchestration", "warehouse", "dbt_project")]
+    within = [ROOT / name for name in ("extract", "ml", "orchestration", "warehouse", "web", "dbt_project")]
     return any(ROOT.glob(pattern)) or ("/" not in text and any(any(folder.rglob(pattern)) for folder in within))
 
 
@@ -163,7 +163,7 @@ def test_every_path_exists_or_is_made_by_a_run(page: Page) -> None:
 
 def source_text() -> str:
     """The text of everything that may read an environment variable."""
-    folders = ("warehouse", "extract", "ml", "orchestration", "dbt_project")
+    folders = ("warehouse", "extract", "ml", "orchestration", "web", "dbt_project")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sql")]
     return "\n".join(path.read_text(encoding="utf-8") for path in [*files, ROOT / "profiles.yml", ROOT / "Makefile"])
 
