@@ -28,6 +28,8 @@ from orchestration.songs import scored_file
 ROWS = 200_000
 SHOWN = 1_000
 BATCH = 5_000
+CPU_SECONDS = 600
+"""More than the server waits: the end of a process whose server was killed."""
 LARGEST_FILE = 2 << 30
 """Bytes of the largest file that may be written, unpacked ones among them."""
 
@@ -40,6 +42,7 @@ def main(folder: Path, model_file: Path, name: str) -> int:
     with suppress(OSError):
         os.nice(10)  # pages come first
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     try:
         result, code = _scored(folder, model_file, name), 0
     except Exception as error:

@@ -181,21 +181,6 @@ def shown_model(connection: duckdb.DuckDBPyConnection, build: Build | None = Non
     return ShownModel(None, f"There is no model of {build.dataset} yet. {TRAIN}")
 
 
-def model_of_copy(connection: duckdb.DuckDBPyConnection) -> ShownModel:
-    """What `shown_model` says of a published copy, without a look at each of its tracks.
-
-    `publish` has asked that already, and leaves the one run that may be shown, or none, as published.
-    """
-    run_id = _one(connection, "select run_id from ml.model_runs where is_published", [])
-    dataset = connection.execute(DATASET.format("marts")).fetchone()
-    finding = _one(
-        connection,
-        "select finding from ml.verdicts where dataset = ? order by decided_at desc limit 1",
-        [str(dataset and dataset[0])],
-    )
-    return ShownModel(run_id, finding or ("" if run_id else f"No model is published with these songs. {TRAIN}"))
-
-
 def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[str]) -> str | None:
     try:
         found = connection.execute(query, parameters).fetchone()

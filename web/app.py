@@ -12,7 +12,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -298,6 +298,9 @@ def run_server(
         threading.Thread(target=_pages, daemon=True).start()
         if opens_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
-        uvicorn.Server(
-            uvicorn.Config(make_app(published, names=names), log_level="warning", access_log=False, ws="none")
-        ).run(sockets=[listener])
+        config = uvicorn.Config(
+            make_app(published, names=names), log_level="warning", access_log=False, ws="none",
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ml.charts.style import FEATURES
-from ml.model_file import predict_probabilities
 from warehouse.features import AUDIO_FEATURES, DISCRETE_FEATURES, feature_bins, feature_ranges
 from web.published import Snapshot
 from web.songs import KEYS
@@ -112,6 +111,8 @@ def hear(
     `moved` has for each feature that differs from `base` by how much the first genre's probability is higher (0 to 1,
     or below 0) than with that feature alone put back, the largest change first. Raises `ModelError` without a model.
     """
+    from ml.model_file import predict_probabilities  # skops takes half a second to import
+
     model = snapshot.model
     changed = [name for name in AUDIO_FEATURES if values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]

@@ -15,7 +15,7 @@ import duckdb
 
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import WarehouseError, WarehouseMissing, connect, quoted
-from warehouse.publication import model_of_copy
+from warehouse.publication import Build, ShownModel, shown_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class Snapshot:
         except duckdb.CatalogException:
             raise WarehouseError(f"{path.name} has no tables of songs. Make it anew: make run.") from None
         self.dataset, self._songs_are_synthetic = str(dataset), bool(is_synthetic)
-        shown = model_of_copy(self._connection)
+        shown = self._shown_model()
         self.run, self.finding = self._run(shown.run_id), shown.finding
         thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
         self._songs = thread.submit(self._read_songs)
@@ -123,6 +123,17 @@ class Snapshot:
         if name not in self.kept:
             self.kept[name] = compute(self)
         return self.kept[name]
+
+    def _shown_model(self) -> ShownModel:
+        """What may be shown with the songs. Which tracks they are is not computed anew, for that takes seconds.
+
+        `publish` has done so: it leaves as published the one run of exactly these tracks, or none.
+        """
+        digests = self.may_have("select tracks_digest from ml.model_runs where is_published") or self.may_have(
+            "select tracks_digest from ml.verdicts where dataset = ? order by decided_at desc limit 1", [self.dataset]
+        )
+        digest = str(digests[0]["tracks_digest"]) if digests else ""
+        return shown_model(self._connection, Build(self.dataset, self._songs_are_synthetic, digest, None))
 
     def _run(self, run_id: str | None) -> dict[str, Any] | None:
         runs = self.rows("select * from ml.model_runs where run_id = ?", [run_id]) if run_id else []
