@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import dagster as dg
@@ -105,9 +106,14 @@ def prepare_manifest() -> None:
     """
     manifest = dbt_project.manifest_path
     if not manifest.exists() or manifest.stat().st_mtime < newest_source():
-        problem = _problem_of_dbt("parse", target=manifest.parent)
-        if problem:
-            raise files.WarehouseError(f"dbt could not parse the project: {problem}. Try `dbt parse`.")
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        # Several processes may find it missing at once, such as those of `dagster dev`: each puts a whole one there.
+        with tempfile.TemporaryDirectory(dir=manifest.parent, prefix="parse-") as folder:
+            problem = _problem_of_dbt("parse", target=Path(folder))
+            if problem:
+                raise files.WarehouseError(f"dbt could not parse the project: {problem}. Try `dbt parse`.")
+            for name in ("partial_parse.msgpack", "manifest.json"):
+                (Path(folder) / name).replace(manifest.parent / name)
 
 
 def _problem_of_dbt(*command: str, target: Path) -> str | None:

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 
+from orchestration import resources
 from tests.conftest import ROOT
 
 
@@ -62,3 +65,19 @@ def test_raw_documents_and_the_published_copy_must_be_fresh(graph) -> None:  # t
     policy = policies[dg.AssetKey(["report", "published_database"])]
     assert policy.warn_window.to_timedelta() == timedelta(days=9)
     assert policy.fail_window.to_timedelta() == timedelta(days=16)
+
+
+def test_the_manifest_of_a_fresh_clone_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against two processes that parse the project at once into one file, which then is none."""
+    manifest = tmp_path / "target" / "manifest.json"
+
+    def parse(*_: str, target: Path) -> None:
+        assert target != manifest.parent
+        for name in ("manifest.json", "partial_parse.msgpack"):
+            (target / name).write_text("{}")
+
+    monkeypatch.setattr(resources, "dbt_project", SimpleNamespace(manifest_path=manifest))
+    monkeypatch.setattr(resources, "_problem_of_dbt", parse)
+    resources.prepare_manifest()
+    assert manifest.read_text() == "{}"
+    assert {path.name for path in manifest.parent.iterdir()} == {"manifest.json", "partial_parse.msgpack"}
