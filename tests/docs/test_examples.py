@@ -15,7 +15,7 @@ from tests.conftest import PATIENCE, Dbt, own_environment
 from tests.docs.pages import PAGES, commands, read_page
 from tests.end_to_end.conftest import contents, finished, song_genres  # noqa: F401
 
-LONG = {"train", "run", "sandbox", "extract", "fetch", "docs"}
+LONG = {"train", "run", "sandbox", "extract", "fetch", "docs", "serve"}
 """Commands of the console that take minutes, a server or a network; other tests run them."""
 
 QUERIES = [
