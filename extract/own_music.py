@@ -114,7 +114,7 @@ class _Music:
         if not (uri or title):
             self.left_out += 1
             return None
-        key = ("uri", uri) if uri else ("name", _same(title), _same(artist))
+        key = ("uri", uri) if uri else ("name", same_name(title), same_name(artist))
         self.songs.setdefault(key, (uri, title, artist, album))
         return key
 
@@ -134,7 +134,7 @@ class _Music:
 
     def identified(self) -> "_Music":
         """The same songs, those known by name alone as the song of that name which has an id, where there is one."""
-        ids = {(_same(title), _same(artist)): key for key, (uri, title, artist, _) in self.songs.items() if uri}
+        ids = {(same_name(title), same_name(artist)): key for key, (uri, title, artist, _) in self.songs.items() if uri}
         found = _Music(left_out=self.left_out)
         renamed = {key: ids.get((key[1], key[-1]), key) if key[0] == "name" else key for key in self.songs}
         for key, song in self.songs.items():
@@ -146,7 +146,8 @@ class _Music:
         return found
 
 
-def _same(text: str | None) -> str:
+def same_name(text: str | None) -> str:
+    """A title or an artist's name without case and repeated spaces: two that are equal so are the same."""
     return " ".join((text or "").split()).casefold()
 
 

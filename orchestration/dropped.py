@@ -8,6 +8,7 @@ do harm has a process that can be stopped, and nobody else waits.
 
 import json
 import os
+import re
 import resource
 import sys
 from collections import Counter
@@ -33,7 +34,7 @@ CPU_SECONDS = 600
 LARGEST_FILE = 2 << 30
 """Bytes of the largest file that may be written, unpacked ones among them."""
 
-FORMULA = r"^[=+\-@\t\r]"
+FORMULA = r"^([=+\-@\t\r])"
 """What a spreadsheet would compute, or might."""
 
 
@@ -52,13 +53,10 @@ def main(folder: Path, model_file: Path, name: str) -> int:
     return code
 
 
-def _without_paths(words: str, folder: Path, *places: object) -> str:
+def _without_paths(words: str, folder: Path, model_file: Path, name: str) -> str:
     """The words with the file's own name for the place where we keep it, which is nobody's business."""
-    *others, name = places
-    words = words.replace(str(folder / "songs"), str(name)).replace(str(folder), "the upload")
-    for other in others:
-        words = words.replace(str(Path(str(other)).absolute()), "the model").replace(str(other), "the model")
-    return words
+    words = words.replace(str(folder / "songs"), name).replace(str(folder), "the upload")
+    return words.replace(str(model_file.absolute()), "the model").replace(str(model_file), "the model")
 
 
 def _scored(folder: Path, model_file: Path, name: str) -> dict[str, Any]:
@@ -104,14 +102,14 @@ def _row(song: dict[str, Any], columns: Any) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    return f"'{text}" if text[:1] and text[0] in "=+-@\t\r" else text
+    return re.sub(FORMULA, r"'\1", text)
 
 
 def _harmless(songs: pa.Table) -> pa.Table:
     """The table with an apostrophe before each text that a spreadsheet would take for a formula."""
     for place, field in enumerate(songs.schema):
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            column = pc.replace_substring_regex(songs[field.name], pattern=f"({FORMULA})", replacement=r"'\1")
+            column = pc.replace_substring_regex(songs[field.name], pattern=FORMULA, replacement=r"'\1")
             songs = songs.set_column(place, field, column)
     return songs
 

@@ -25,6 +25,7 @@ LOCK_CONFLICT = re.compile(r"could not set lock[^\n]*", re.IGNORECASE)
 STORAGE_VERSION = "v1.5.0"  # DuckDB 2.0 would else write files that today's 1.5 command line cannot open
 
 SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
+"""The schemas of a warehouse: raw is written by raw.py, the others by dbt and `ml/`."""
 
 
 class WarehouseError(RuntimeError):

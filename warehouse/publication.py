@@ -1,9 +1,9 @@
 """What may be shown together, and the copy that people read: one dataset, one build of it, and at most one model of it.
 
 Belongs here: which dataset and tracks the marts hold, whether dbt has built and tested all of them, which model is of
-exactly these tracks, and the copy itself. Everything that shows a figure asks
-`shown_model`. Not here: what differs from the copy before (changes.py), how good a model must be
-(orchestration/checks.py judges, ml/training.py records), and the rules on rows, which are dbt tests.
+exactly these tracks, and the copy itself. Everything that shows a figure asks `shown_model`. Not here: what differs
+from the copy before (changes.py), how good a model must be (orchestration/checks.py judges, ml/training.py records),
+and the rules on rows, which are dbt tests.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.files import WarehouseError, quoted
+from warehouse.files import SCHEMAS, WarehouseError, quoted
 
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa
@@ -84,9 +84,6 @@ _DDL = {
 }
 
 TABLES = tuple(_DDL)
-
-SCHEMAS = ("raw", "staging", "intermediate", "marts", "ml")
-"""The schemas of a warehouse: raw is written here, the others by dbt and `ml/`."""
 
 DOCUMENTS = ("artists", "tracks", "audio_features", "popularity")
 """The tables whose rows are documents that dbt reads."""

@@ -56,6 +56,7 @@ class Snapshot:
         except duckdb.CatalogException:
             raise WarehouseError(f"{path.name} has no tables of songs. Make it anew: make run.") from None
         self.dataset, self._songs_are_synthetic = str(dataset), bool(is_synthetic)
+        self._once: dict[str, Any] = {}
         shown = self._shown_model()
         self.run, self.finding = self._run(shown.run_id), shown.finding
         thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
@@ -113,16 +114,11 @@ class Snapshot:
         (size,) = self.rows("select count(*) as songs, count(distinct genre) as genres from marts.clean_tracks")
         return size
 
-    @cached_property
-    def kept(self) -> dict[str, Any]:
-        """What others compute once for this copy."""
-        return {}
-
     def once(self, name: str, compute: Callable[["Snapshot"], Any]) -> Any:
         """What `compute` gives of this copy, computed the first time."""
-        if name not in self.kept:
-            self.kept[name] = compute(self)
-        return self.kept[name]
+        if name not in self._once:
+            self._once[name] = compute(self)
+        return self._once[name]
 
     def _shown_model(self) -> ShownModel:
         """What may be shown with the songs. Which tracks they are is not computed anew, for that takes seconds.

@@ -17,6 +17,7 @@ from extract.crawl.batch import Batches, Unit, done
 from extract.crawl.run import CrawlReport, run_stages
 from extract.crawl.state import text_of
 from extract.http import Policy, Refused, Suspended
+from extract.own_music import same_name
 from extract.reccobeats import ReccoBeats
 from extract.settings import CrawlOptions, Settings, reccobeats_address
 from extract.spotify import EndpointClosed, Spotify
@@ -109,7 +110,7 @@ class _Songs:
     def take_what_is_known(self) -> None:
         """Copy the features that the warehouse has of these songs under other datasets, but for made-up ones."""
         by_id = [(song, name) for song, names in _without_features(self.batches).items() for name in names]
-        by_name = _without_id(self.batches, has_been_searched=None)
+        by_name = _without_id(self.batches, also_searched=True)
         with self.batches.connect() as connection:
             known = connection.sql(
                 """
@@ -251,8 +252,8 @@ def _without_features(batches: Batches, source: str | None = None) -> dict[str, 
     return dict(found)
 
 
-def _without_id(batches: Batches, *, has_been_searched: bool | None = False) -> list[Named]:
-    """The songs that have neither an id nor audio features, the most played first; None: searched for or not."""
+def _without_id(batches: Batches, *, also_searched: bool = False) -> list[Named]:
+    """The songs that have neither an id nor audio features, the most played first."""
     with batches.connect() as connection:
         found = connection.execute(
             """
@@ -275,12 +276,12 @@ def _without_id(batches: Batches, *, has_been_searched: bool | None = False) -> 
                     select track_id from raw.audio_features
                     where dataset = $dataset and track_id is not null and payload is not null
                 )
-                and ($searched is null or $searched = (track_id in (
+                and ($also_searched or track_id not in (
                     select item from raw.crawl where dataset = $dataset and stage = 'found'
-                )))
+                ))
             order by plays desc nulls last, place
             """,
-            {"dataset": batches.dataset.name, "id": SPOTIFY_ID, "searched": has_been_searched},
+            {"dataset": batches.dataset.name, "id": SPOTIFY_ID, "also_searched": also_searched},
         ).fetchall()
     return [Named(*row) for row in found]
 
@@ -289,9 +290,5 @@ def _is_the_song(document: Any, song: Named) -> bool:
     """Whether a track that was found has the title and the artist that were looked for, but for case and spaces."""
     artists = document.get("artists") if isinstance(document, dict) else None
     names = [text_of(artist, "name") for artist in artists] if isinstance(artists, list) else []
-    is_title = _same(text_of(document, "name")) == _same(song.title)
-    return is_title and _same(song.artist) in map(_same, names) and text_of(document, "id") is not None
-
-
-def _same(text: str | None) -> str:
-    return " ".join((text or "").split()).casefold()
+    is_title = same_name(text_of(document, "name")) == same_name(song.title)
+    return is_title and same_name(song.artist) in map(same_name, names) and text_of(document, "id") is not None
