@@ -1,15 +1,19 @@
 """Schema `ml` of the warehouse: its tables, and what each column holds.
 
-Belongs here: names, types, units and ranges. Not here: the rows, which training.py and predictions.py write.
+Belongs here: names, types, units and ranges. Not here: the rows, which those who compute them write.
 """
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from ml.settings import BINS, RESAMPLES
 from warehouse.files import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd  # Dagster's definitions read the tables' descriptions, and need not wait for pandas
 
 STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"
 
@@ -228,6 +232,43 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "is_synthetic": ("boolean", "Whether the songs' sound or that dataset is made up."),
         },
     ),
+    "genre_clusters": (
+        "One row per dataset, method and genre: which genres belong together by their mean sound. No model is in it.",
+        {
+            "dataset": ("varchar", "The dataset, as in raw.datasets."),
+            "is_synthetic": ("boolean", "Whether that dataset is made up."),
+            "tracks_digest": ("varchar", "Which clean tracks they are, as in ml.model_runs."),
+            "method": ("varchar", "How the clusters were made: a name in ml/clusters.py."),
+            "genre": ("varchar", "The genre."),
+            "cluster": ("integer", "Its cluster, from 1; those of a method that are calm come first."),
+            "clusters": ("integer", "How many clusters the method made."),
+            "silhouette": (
+                "double",
+                "Of the method: how much nearer genres are to their own cluster than to the next, the mean (-1 to 1).",
+            ),
+            "stability": (
+                "double",
+                "Of the method: how alike its clusters stay where artists are drawn anew, as the mean adjusted Rand "
+                "index (1: the same; 0: as alike as by chance).",
+            ),
+        },
+    ),
+    "popularity_fits": (
+        "One row per dataset and what a regression was given: how far popularity follows from it, on held-out artists.",
+        {
+            "dataset": ("varchar", "The dataset, as in raw.datasets."),
+            "is_synthetic": ("boolean", "Whether that dataset is made up."),
+            "tracks_digest": ("varchar", "Which clean tracks they are, as in ml.model_runs."),
+            "inputs": ("varchar", "What the regression was given: a name in ml/popularity.py."),
+            "r2": ("double", "R² on the held-out tracks (at most 1; below 0 it is worse than naming their mean)."),
+            "r2_low": ("double", f"Lower bound of r2: {_INTERVAL}."),
+            "r2_high": ("double", f"Upper bound of r2: {_INTERVAL}."),
+            "r2_training": ("double", "R² on the tracks learnt, where it flatters: the study gave this kind."),
+            "n_train": ("integer", "Tracks of known popularity that were learnt."),
+            "n_test": ("integer", "Held-out tracks of known popularity: those that r2 is of."),
+            "n_artists_test": ("integer", "First credited artists of the held-out tracks."),
+        },
+    ),
     "study_figures": (
         "One row per figure that the original study published; none was measured here.",
         {
@@ -276,3 +317,17 @@ def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "insert into ml.study_figures by name select * from read_csv(?, header = true)", [str(STUDY_FIGURES_FILE)]
     )
     return outdated
+
+
+def replace_rows(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, rows: "pd.DataFrame") -> None:
+    """Replace a dataset's rows of a table of schema `ml`, in one transaction."""
+    connection.execute("begin")
+    try:
+        connection.execute(f"delete from ml.{table} where dataset = ?", [dataset])
+        connection.register("incoming", rows)
+        connection.execute(f"insert into ml.{table} by name select * from incoming")
+        connection.unregister("incoming")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise

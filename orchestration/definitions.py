@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration import jobs
-from orchestration.assets import extract, model, report, warehouse
+from orchestration.assets import extract, findings, model, report, warehouse
 from orchestration.readings import FileReading
 from orchestration.resources import ROOT, dbt_resource, point_dbt_at, warehouse_resource
 from warehouse.progress import Progress
@@ -29,7 +29,9 @@ def definitions(progress: Progress = log_progress) -> dg.Definitions:
             *dg.map_asset_specs(jobs.kept_fresh, [extract.raw_documents]),
             warehouse.dbt_models,
             # What dbt makes has its condition from the translator (assets/warehouse.py).
-            *dg.map_asset_specs(lambda spec: jobs.kept_fresh(jobs.follows(spec)), [*model.ASSETS, *report.ASSETS]),
+            *dg.map_asset_specs(
+                lambda spec: jobs.kept_fresh(jobs.follows(spec)), [*model.ASSETS, *findings.ASSETS, *report.ASSETS]
+            ),
         ],
         jobs=jobs.JOBS,
         schedules=jobs.SCHEDULES,

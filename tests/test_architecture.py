@@ -20,6 +20,7 @@ ONLY_IN_ORCHESTRATION = {"dagster", "dagster_dbt", "dbt"}
 
 LONGEST = 420
 LONGER = {
+    "ml/charts/__init__.py": "one entry per chart of the report",
     "orchestration/cli.py": "one function per command, most of it the help of arguments and options",
     "tests/end_to_end/test_identity.py": "one machine of states: the commands, and what must hold after each",
     "tests/extract/test_crawl.py": "one story per rule of the crawl, on the same small catalogue",

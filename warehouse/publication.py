@@ -267,7 +267,7 @@ def publish(warehouse: Path | None = None, published: Path | None = None) -> Pub
 
 
 def _keep_only(connection: duckdb.DuckDBPyConnection, copy: str, run_id: str | None, digest: str) -> None:
-    """Keep only the run `run_id` as published in the attached copy, and only predictions of the tracks."""
+    """Keep only the run `run_id` as published in the attached copy, and only findings about the tracks."""
     ml = f"{identifier(copy)}.ml"
     held = {name for (name,) in connection.execute(
         "select table_name from duckdb_tables() where database_name = ? and schema_name = 'ml'", [copy]
@@ -276,8 +276,8 @@ def _keep_only(connection: duckdb.DuckDBPyConnection, copy: str, run_id: str | N
         connection.execute(f"update {ml}.model_runs set is_published = (run_id is not distinct from ?)", [run_id])
     if "genre_predictions" in held:
         connection.execute(f"delete from {ml}.genre_predictions where run_id is distinct from ?", [run_id])
-    if "song_predictions" in held:
-        connection.execute(f"delete from {ml}.song_predictions where tracks_digest <> ?", [digest])
+    for table in sorted(held & {"song_predictions", "genre_clusters", "popularity_fits"}):
+        connection.execute(f"delete from {ml}.{table} where tracks_digest <> ?", [digest])
 
 
 def difference(warehouse: Path | None = None, published: Path | None = None) -> Difference:

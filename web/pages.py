@@ -10,8 +10,8 @@ import pandas as pd
 from jinja2 import ChoiceLoader, PackageLoader
 
 from ml.charts import CHARTS, Chart
-from ml.charts.genres import standardised_means
 from ml.charts.style import BLUE, THEMES, Drawing, NothingToDraw, bars_by_genre, template
+from ml.clusters import standardised_means
 from ml.dataset import ModelError
 from ml.report import drawn_entry, environment, script_json
 from warehouse.features import AUDIO_FEATURES

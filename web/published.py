@@ -154,7 +154,7 @@ class Snapshot:
     def _read_sounds(self) -> "tuple[np.ndarray, np.ndarray]":
         import numpy as np
 
-        from ml.charts.genres import COMPARED, standardised
+        from ml.clusters import COMPARED, standardised
 
         with self._connection.cursor() as cursor:
             table = cursor.execute(f"select {', '.join(COMPARED)} from memory.main.songs order by row").df()

@@ -153,6 +153,41 @@ def _model_names(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def popularity(table: pd.DataFrame) -> Drawing:
+    """One row per what the regression was given: R² on held-out artists with its interval, and on the tracks learnt.
+
+    Columns: inputs, r2, r2_low, r2_high, r2_training, n_test.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=table["r2"].round(4).tolist(), y=table["inputs"].tolist(), mode="markers+text", name="on held-out artists",
+        text=[f"{value:.2f}" for value in table["r2"]], textposition="top center", cliponaxis=False,
+        marker={"color": BLUE, "size": 11},
+        error_x=_interval(table.assign(value=table["r2"], low=table["r2_low"], high=table["r2_high"]))
+        | {"color": GREY, "thickness": 1.5, "width": 4},
+        hovertemplate="<b>%{y}</b><br>R² %{x:.3f} on held-out artists<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=table["r2_training"].round(4).tolist(), y=table["inputs"].tolist(), mode="markers",
+        name="on the tracks learnt, where it flatters",
+        marker={"color": ORANGE, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
+        hovertemplate="<b>%{y}</b><br>R² %{x:.3f} on the tracks learnt<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        height=170 + 40 * len(table),
+        xaxis={"title": {"text": "R² (1: popularity follows wholly; 0: not at all)"}},
+        yaxis={"type": "category", "autorange": "reversed", "categoryorder": "array",
+               "categoryarray": table["inputs"].tolist()},
+        legend={"y": 1.01},
+    )  # fmt: skip
+    values = table.set_index("inputs")["r2"]
+    name, without = "sound and genre", float(values["sound and genre"])
+    title = f"For artists not seen, {name} tell {max(without, 0):.0%} of the differences in popularity"
+    if "sound, genre and year" in values:
+        title += f", with the year {max(float(values['sound, genre and year']), 0):.0%}"
+    return Drawing(title, figure)
+
+
 def protocols(table: pd.DataFrame) -> Drawing:
     """One row per protocol and model: as measured here, with its interval, and as published by the study.
 

@@ -1,7 +1,7 @@
-"""Which genres sound alike, from the means of their audio features: families, and a map.
+"""Which genres sound alike, from the means of their audio features: families, clusters and a map.
 
-Belongs here: what is derived from `marts.genre_summary` alone, so that it needs no model and fits any labels. Not here:
-which genres the model takes for each other (model.py).
+Belongs here: how they are named and drawn, without a model, so that it fits any labels. Not here: how genres are put
+together (ml/clusters.py), and which the model takes for each other (model.py).
 """
 
 from typing import Any
@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
-from ml.charts.style import FAMILY_COLOURS, FAMILY_MARKS, GREY, Drawing, NothingToDraw, family_colour, named_rows
-from warehouse.features import AUDIO_FEATURES
-
-COMPARED = [name for name in AUDIO_FEATURES if name not in ("key", "time_signature")]
-"""A mean of pitch classes says nothing, and the time signature is unknown in many datasets."""
+from ml.charts.style import (
+    FAMILY_COLOURS,
+    FAMILY_MARKS,
+    GREY,
+    Drawing,
+    NothingToDraw,
+    family_colour,
+    genre_rows,
+    named_rows,
+)
+from ml.clusters import calm_first, number_of_clusters, standardised_means, ward
 
 WORDS = {
     "danceability": ("undanceable", "danceable"), "energy": ("calm", "energetic"), "loudness": ("quiet", "loud"),
@@ -30,21 +35,6 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "trian
 NEIGHBOURS = 5
 
 
-def standardised(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `COMPARED` as z-scores over the rows; what is unknown, or everywhere the same, is average."""
-    values = table.reindex(columns=[name for name in COMPARED if name in table.columns]).astype(float)
-    deviations = values.std(ddof=0)
-    return ((values - values.mean()) / deviations.where(deviations > 1e-12)).fillna(0.0)
-
-
-def standardised_means(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row per genre, one column per feature: the genre's mean as a z-score among the means of all genres.
-
-    `summary` has the columns genre, feature and mean. A feature that is unknown in a genre counts as average.
-    """
-    return standardised(summary.pivot(index="genre", columns="feature", values="mean").sort_index())
-
-
 def families(summary: pd.DataFrame) -> pd.Series:
     """The family of each genre: at most eight groups of Ward's clustering of the means, calm ones first.
 
@@ -52,15 +42,13 @@ def families(summary: pd.DataFrame) -> pd.Series:
     too few genres for two families, every name is "".
     """
     means = standardised_means(summary)
-    number = max(1, min(len(FAMILY_MARKS), round((len(means) / 2) ** 0.5)))
-    if number == 1:
+    if number_of_clusters(len(means)) == 1:
         return pd.Series("", index=means.index, name="family", dtype=object)
-    groups = pd.Series(fcluster(linkage(means, method="ward"), number, criterion="maxclust"), index=means.index)
+    groups = calm_first(means, ward(means.to_numpy(), number_of_clusters(len(means))))
     centres = means.groupby(groups).mean()
-    calm_first = centres.sort_values([name for name in ("energy", *COMPARED) if name in centres.columns]).index
     names = {
-        group: f"{FAMILY_MARKS[place]} {', '.join(_words(centres.loc[group], 2))}"
-        for place, group in enumerate(calm_first)
+        place: f"{mark} {', '.join(_words(centres.loc[place], 2))}"
+        for place, mark in zip(centres.index, FAMILY_MARKS, strict=False)
     }
     return groups.map(names).rename("family")
 
@@ -170,6 +158,47 @@ def genre_map(table: pd.DataFrame) -> Drawing:
         },
     }
     return Drawing(choices[first]["title"], figure, choices, narrow)
+
+
+def clusters(table: pd.DataFrame) -> Drawing:
+    """One row per genre, one column per method: the number of the genre's cluster, in its colour.
+
+    Columns: method, genre, cluster, clusters, silhouette, stability. Genres that all methods put together stand one
+    below the other.
+    """
+    methods = table.drop_duplicates("method").set_index("method")
+    wide = table.pivot(index="genre", columns="method", values="cluster")[list(methods.index)]
+    order = wide.sort_values([*methods.index, "genre"]).index.tolist()
+    names = {
+        row.Index: f"{row.Index}<br>silhouette {row.silhouette:.2f}<br>stability {row.stability:.2f}"
+        for row in named_rows(methods)
+    }
+    figure = go.Figure()
+    for number in sorted(set(table["cluster"])):
+        part = table[table["cluster"] == number]
+        figure.add_scatter(
+            x=part["method"].map(names).tolist(),
+            y=part["genre"].tolist(),
+            mode="text",
+            text=[FAMILY_MARKS[number - 1]] * len(part),
+            textfont={"size": 17, "color": FAMILY_COLOURS[number - 1]},
+            hovertext=[f"<b>{row.genre}</b><br>{row.method}: cluster {row.cluster}" for row in named_rows(part)],
+            hoverinfo="text",
+            showlegend=False,
+        )
+    layout = genre_rows(order)
+    layout["height"] += 30
+    layout["xaxis"] |= {
+        "type": "category", "categoryorder": "array", "categoryarray": list(names.values()), "tickfont": {"size": 12},
+        "showgrid": False,
+    }  # fmt: skip
+    figure.update_layout(layout)
+    best = methods["silhouette"].fillna(-1).idxmax()
+    steadiest = methods["stability"].fillna(-1).idxmax()
+    title = f"{best} sets groups of genres most clearly apart"
+    title += ", and keeps them best" if best == steadiest else f", {steadiest} keeps them best"
+    title += " when the artists are drawn anew"
+    return Drawing(title, figure, {}, {"layout": {"xaxis": {"tickfont": {"size": 9}}}})
 
 
 def _chosen(

@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import Chart
-from ml.charts.genres import COMPARED, SYMBOLS, flat, standardised
+from ml.charts.genres import SYMBOLS, flat
 from ml.charts.style import FAMILY_COLOURS, GREY, Drawing, NothingToDraw, named_rows
+from ml.clusters import COMPARED, standardised
 
 TOLD_FROM = 0.5
 """A song counts as a genre's where the model gives that genre at least this probability; else it cannot tell."""

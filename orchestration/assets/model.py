@@ -16,7 +16,9 @@ from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 
-RUN_TABLES = [table for table in TABLES if not table.endswith("_predictions")]
+FINDINGS = ("genre_clusters", "popularity_fits")
+"""What is found in the clean tracks beside the models (assets/findings.py)."""
+RUN_TABLES = [table for table in TABLES if not table.endswith("_predictions") and table not in FINDINGS]
 """What a training run writes."""
 
 Result = dg.MaterializeResult | dg.AssetCheckResult
@@ -40,7 +42,8 @@ class TrainConfig(dg.Config):
     refit: bool = Field(default=False, description="Fit again what is recorded with the same data and settings.")
 
 
-def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
+def table_spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
+    """The asset of a table of schema `ml`, as ml/tables.py describes it."""
     comment, columns = TABLES[table]
     schema = dg.TableSchema([dg.TableColumn(name, kind, meaning) for name, (kind, meaning) in columns.items()])
     return dg.AssetSpec(
@@ -58,8 +61,8 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
 # after them goes on all the same.
 @dg.multi_asset(
     specs=[
-        *(_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
-        *(_spec(key.path[1], [["ml", "model_runs"]]) for key in (PREDICTIONS, SONG_PREDICTIONS)),
+        *(table_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
+        *(table_spec(key.path[1], [["ml", "model_runs"]]) for key in (PREDICTIONS, SONG_PREDICTIONS)),
     ],
     check_specs=[*MODEL_CHECKS, *PREDICTION_CHECKS],
     can_subset=True,

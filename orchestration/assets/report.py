@@ -20,6 +20,8 @@ REPORTS = Path("reports")
     deps=[
         *(key for key in dbt_models.keys if key.path[0] == "marts"),
         ["ml", "verdicts"],
+        ["ml", "genre_clusters"],
+        ["ml", "popularity_fits"],
     ],
     kinds={"duckdb"},
 )

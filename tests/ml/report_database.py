@@ -42,8 +42,9 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
     Returns the tracks as `load_tracks` would read them.
     """
     frame = tracks.frame.assign(
-        dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, listing_id=np.arange(len(tracks.frame))
-    )
+        dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, listing_id=np.arange(len(tracks.frame)),
+        popularity=np.arange(len(tracks.frame)) % 101,
+    )  # fmt: skip
     connection.register("frame", frame)
     bins = " union all ".join(
         f"select '{name}' as feature, {start} as bins_from, {span} as span"

@@ -9,7 +9,9 @@ import pytest
 
 from ml.charts import CHARTS
 from ml.charts.style import THEMES
+from ml.clusters import cluster_genres, record_clusters
 from ml.dataset import ModelError, Tracks, load_tracks, split_by_artist
+from ml.popularity import explain_popularity, load_popularity, record_popularity
 from ml.records import record
 from ml.report import build_report
 from ml.summary import summarise
@@ -35,6 +37,9 @@ def trained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record(connection, shown, None, published=True)
         record_verdict(connection, tracks, Verdict(shown.run_id))
         record(connection, fit(tracks, model="knn", protocol="study_2023_04"), None, published=False)
+        record_clusters(connection, tracks, cluster_genres(tracks))
+        popularity = load_popularity(connection, tracks)
+        record_popularity(connection, tracks, explain_popularity(tracks, popularity))
     return path
 
 
@@ -68,8 +73,9 @@ def test_the_page_has_every_chart_with_its_rows_and_says_synthetic(
     assert result.tracks["cleaning"] == 154
     on_all = ("tracks-per-genre", "overlap", "decades", "distribution", "boxes", "correlation", "map")
     assert {result.tracks[key] for key in on_all} == {144}
+    assert result.tracks["clusters"] == len(GENRES)
     (held_out,) = trained.execute("select n_test from ml.model_runs where is_published").fetchone()
-    for key in ("scores", "f1", "precision-recall", "confusions", "runner-ups", "calibration", "models"):
+    for key in ("scores", "f1", "precision-recall", "confusions", "runner-ups", "calibration", "models", "popularity"):
         assert result.tracks[key] == held_out, key
     captions = re.findall(r'<p class="rows">(.*?)</p>', page, re.DOTALL)
     assert len(captions) == len(CHARTS) + 1
@@ -181,12 +187,15 @@ def test_without_a_model_every_chart_of_it_says_where_the_reason_stands(
 ) -> None:
     """Guards against no page at all where only a part is missing."""
     result = build_report(only_marts(connection, some_tracks(GENRES)), tmp_path)
-    assert result.charts == [chart.key for chart in CHARTS if not chart.needs_run]
+    assert result.charts == [chart.key for chart in CHARTS if "ml." not in chart.query]
     page = result.path.read_text()
     assert "There is no model of made_up yet" in page
     assert page.count("<strong>Not shown:</strong>") == len(CHARTS) - len(result.charts) + 1
     assert "Train one with <code>song-genres run</code>" in page
-    assert all("under The answer, the report says why" in sentence for sentence in result.missing)
+    of_runs = {chart.name for chart in CHARTS if chart.needs_run} | {"Most confident predictions"}
+    for sentence in result.missing:
+        name = sentence.partition(":")[0]
+        assert ("under The answer, the report says why" if name in of_runs else "make run") in sentence
 
 
 @pytest.mark.parametrize(
@@ -199,6 +208,8 @@ def test_without_a_model_every_chart_of_it_says_where_the_reason_stands(
         ("marts.feature_correlation", {"correlation"}),
         ("marts.cleaning_audit", {"cleaning"}),
         ("ml.confusions", {"confusions"}),
+        ("ml.genre_clusters", {"clusters"}),
+        ("ml.popularity_fits", {"popularity"}),
         ("ml.study_figures", {"scores", "protocols"}),
     ],
 )
@@ -215,10 +226,14 @@ def test_a_missing_table_takes_its_own_charts_alone(
 def test_what_no_source_gives_is_said_in_place_of_the_chart(trained: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """Guards against "make run" as the advice where running again would bring nothing."""
     trained.execute("update marts.track_details set release_year = null; delete from marts.genre_overlap")
+    trained.execute("delete from ml.genre_clusters; delete from ml.popularity_fits")
     result = build_report(trained, tmp_path)
     assert result.missing == [
         "Genres that share tracks: no track is listed under more than one genre, so none overlap.",
         "Genres over the years: no track has a release date and a genre, because the source gives none.",
+        "Which genres belong together: there are too few genres to put into groups: it takes five.",
+        "What popularity follows from: popularity is unknown, the same for all tracks, or known of the tracks of too "
+        "few artists.",
     ]
 
 

@@ -28,7 +28,6 @@ def make_copy(folder: Path, *, genres: list[str] | None = None, with_model: bool
     path = folder / "song_genres.duckdb"
     with duckdb.connect(str(path)) as connection:
         tracks = make_marts(connection, made_up_songs(genres))
-        connection.execute("alter table marts.clean_tracks add column popularity integer")
         connection.execute("update marts.clean_tracks set popularity = listing_id")
         connection.execute(
             """

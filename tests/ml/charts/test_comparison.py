@@ -95,3 +95,19 @@ def test_scores_that_nobody_measured_are_no_rows() -> None:
     assert comparison.long_scores(wide).to_dict("records") == [
         {"run_id": "a", "figure": "top_1", "value": 0.5, "low": 0.4, "high": 0.6}
     ]
+
+
+def test_popularity_on_held_out_artists_stands_beside_that_on_tracks_learnt() -> None:
+    """Guards against the flattering figure in the title, and intervals on the wrong side."""
+    table = pd.DataFrame(
+        [("sound and genre", 0.09, 0.07, 0.12, 0.28, 8552), ("sound, genre and year", 0.16, 0.13, 0.20, 0.34, 8552)],
+        columns=["inputs", "r2", "r2_low", "r2_high", "r2_training", "n_test"],
+    )
+    drawing = comparison.popularity(table)
+    held_out, learnt = drawing.figure.data
+    assert (list(held_out.x), list(learnt.x)) == ([0.09, 0.16], [0.28, 0.34])
+    assert list(held_out.error_x.array) == pytest.approx([0.03, 0.04])
+    assert list(held_out.error_x.arrayminus) == pytest.approx([0.02, 0.03])
+    assert drawing.title == (
+        "For artists not seen, sound and genre tell 9% of the differences in popularity, with the year 16%"
+    )

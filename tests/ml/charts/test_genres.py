@@ -5,6 +5,7 @@ import pytest
 
 from ml.charts import genres
 from ml.charts.style import FAMILY_MARKS, NothingToDraw
+from ml.clusters import standardised_means
 
 
 def summary(means: dict[str, dict[str, float]]) -> pd.DataFrame:
@@ -26,7 +27,7 @@ EIGHT = summary(
 
 def test_means_are_standardised_over_genres_and_keys_do_not_count() -> None:
     """Guards against loudness in dB outweighing everything, and against means of pitch classes."""
-    table = genres.standardised_means(summary({"A": CALM, "B": LOUD}))
+    table = standardised_means(summary({"A": CALM, "B": LOUD}))
     assert list(table.columns) == ["energy", "acousticness"]
     assert table.loc["A"].tolist() == pytest.approx([-1.0, 1.0])
     assert table.loc["B"].tolist() == pytest.approx([1.0, -1.0])
@@ -34,7 +35,7 @@ def test_means_are_standardised_over_genres_and_keys_do_not_count() -> None:
 
 def test_a_feature_that_no_genre_differs_in_counts_as_average() -> None:
     """Guards against a division by no deviation."""
-    table = genres.standardised_means(summary({"A": {"energy": 0.5}, "B": {"energy": 0.5}}))
+    table = standardised_means(summary({"A": {"energy": 0.5}, "B": {"energy": 0.5}}))
     assert table["energy"].tolist() == [0.0, 0.0]
 
 
@@ -75,3 +76,25 @@ def test_a_map_of_two_genres_is_refused_with_what_it_takes() -> None:
     """Guards against two points that would say something."""
     with pytest.raises(NothingToDraw, match="three genres"):
         genres.map_table(summary({"A": CALM, "B": LOUD}))
+
+
+def test_clusters_stand_as_figures_beside_each_genre_with_like_genres_together() -> None:
+    """Guards against colour alone, a genre under another's figure, and a best method that is not the best."""
+    rows = [
+        (method, genre, cluster, 2, silhouette, stability)
+        for method, silhouette, stability, groups in (
+            ("Ward", 0.5, 0.7, {"A": 1, "B": 2, "C": 1}), ("k-means", 0.4, 0.9, {"A": 1, "B": 2, "C": 2}),
+        )
+        for genre, cluster in groups.items()
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "genre", "cluster", "clusters", "silhouette", "stability"])
+    drawing = genres.clusters(table)
+    assert list(drawing.figure.layout.yaxis.categoryarray) == ["A", "C", "B"]
+    first, second = drawing.figure.data
+    assert set(first.text) == {FAMILY_MARKS[0]} and set(second.text) == {FAMILY_MARKS[1]}
+    named = [(x.partition("<br>")[0], y) for x, y in zip(first.x, first.y, strict=True)]
+    assert named == [("Ward", "A"), ("Ward", "C"), ("k-means", "A")]
+    assert "Ward<br>silhouette 0.50<br>stability 0.70" in first.x
+    assert drawing.title == (
+        "Ward sets groups of genres most clearly apart, k-means keeps them best when the artists are drawn anew"
+    )
