@@ -50,6 +50,8 @@ STAGES = {
     "raw_documents": "extract",
     "dbt_models": "transform and test",
     "genre_model": "train, evaluate, predict",
+    "genre_clusters": "compare genres",
+    "popularity_fits": "explain popularity",
     "report__published_database": "publish",
     "report__page": "report",
     "report__documentation": "document",

@@ -260,8 +260,8 @@ CHARTS = (
         section="The sound",
         name="Which genres belong together",
         how_to_read="A row is a genre, a column one of four ways to make the same number of groups of the genres' mean "
-        "sound; a figure is the genre's group, the calm ones first. Where a row's neighbours have the same four "
-        "figures, all ways agree. The silhouette (−1 to 1) says how clearly the groups stand apart, the stability "
+        "sound; a number is the genre's group, the calm ones first. Where neighbouring rows have the same four "
+        "numbers, all ways agree. The silhouette (−1 to 1) says how clearly the groups stand apart, the stability "
         "(1: the same) how they stay when the artists are drawn anew.",
         rows="n = {n:,} genres, by the means of eleven audio features of their clean tracks",
         query="select method, genre, cluster, clusters, silhouette, stability from ml.genre_clusters order by rowid",

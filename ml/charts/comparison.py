@@ -175,7 +175,7 @@ def popularity(table: pd.DataFrame) -> Drawing:
     )  # fmt: skip
     figure.update_layout(
         height=170 + 40 * len(table),
-        xaxis={"title": {"text": "R² (1: popularity follows wholly; 0: not at all)"}},
+        xaxis={"title": {"text": "R² (1: wholly; 0: not at all)"}, "rangemode": "tozero"},
         yaxis={"type": "category", "autorange": "reversed", "categoryorder": "array",
                "categoryarray": table["inputs"].tolist()},
         legend={"y": 1.01},

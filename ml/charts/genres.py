@@ -190,8 +190,9 @@ def clusters(table: pd.DataFrame) -> Drawing:
     layout["height"] += 30
     layout["xaxis"] |= {
         "type": "category", "categoryorder": "array", "categoryarray": list(names.values()), "tickfont": {"size": 12},
-        "showgrid": False,
+        "showgrid": False, "range": [-0.5, len(names) - 0.5],
     }  # fmt: skip
+    layout["yaxis"] |= {"autorange": False, "range": [len(order) - 0.4, -0.8]}
     figure.update_layout(layout)
     best = methods["silhouette"].fillna(-1).idxmax()
     steadiest = methods["stability"].fillna(-1).idxmax()
