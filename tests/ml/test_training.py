@@ -15,7 +15,7 @@ from ml import training
 from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
-from ml.features import Audio
+from ml.features import Numbers
 from ml.records import recall, record
 from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
@@ -248,7 +248,8 @@ def test_peak_memory_is_of_the_block_and_not_of_the_whole_life() -> None:
 
 def test_a_model_that_has_not_converged_says_so(tracks: Tracks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against figures of a half-fitted model without a word."""
-    monkeypatch.setitem(ESTIMATORS, "hasty", lambda *_: make_pipeline(Audio(), LogisticRegression(max_iter=1)))
+    hasty = LogisticRegression(max_iter=1)
+    monkeypatch.setitem(ESTIMATORS, "hasty", lambda *_: make_pipeline(Numbers(AUDIO_FEATURES), hasty))
     notes = fit(tracks, model="hasty").notes
     assert "It stopped at its limit of iterations, before it had converged." in notes
     assert fit(tracks, model="knn").notes == [note for note in notes if "iterations" not in note]
