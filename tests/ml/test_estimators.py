@@ -148,7 +148,7 @@ def test_the_order_of_the_inputs_does_not_matter() -> None:
 
 
 def test_a_model_more_is_one_function(monkeypatch: pytest.MonkeyPatch, tracks: Tracks) -> None:
-    """Guards against a second place that must know of it: the new one trains, and is told among those that there are."""
+    """Guards against a second place that must know of it: the new one trains, and is told among those there are."""
     monkeypatch.setattr("ml.estimators.ESTIMATORS", dict(ESTIMATORS))
 
     @register
