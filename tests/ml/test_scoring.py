@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -445,6 +446,20 @@ def test_album_and_year_are_read_as_the_warehouse_reads_them(tmp_path: Path, alb
     assert [row["missing_features"] for row in rows] == ["album_name", "", "", ""] + ["release_year"] * 6
     assert {row["problems"] for row in rows} == {""}
     assert [row[date] or "" for row in rows] == dates, "what a person gave comes back as it was"
+
+
+def test_an_album_that_is_an_object_is_read_as_an_import_reads_it(tmp_path: Path) -> None:
+    """Guards against Spotify's own documents, of which the whole album would be its name and no year be known."""
+    album = {"id": "x", "name": "Blue", "release_date": "1984-05", "release_date_precision": "month"}
+    features = {name: float(AMBIENT[name]) for name in AUDIO_FEATURES}
+    songs = [{"name": "One", "album": album}, {"name": "Two", "album": None}]
+    path = tmp_path / "songs.jsonl"
+    path.write_text("\n".join(json.dumps(song | features) for song in songs))
+    model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
+    rows = scored(model, path)
+    assert [row["missing_features"] for row in rows] == ["", "release_year, album_name"]
+    assert (rows[0]["genre_1"], rows[0]["probability_1"], rows[0]["probability_2"]) == ("Year", 0.1984, 0.004)
+    assert json.loads(rows[0]["album"]) == album
 
 
 def test_a_file_without_album_and_year_says_so(tmp_path: Path) -> None:
