@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ml.inputs import columns_of, in_words
 from ml.protocols import find_protocol
 from ml.settings import BASELINE
 from ml.training import Run, Summary
-from warehouse.features import AUDIO_FEATURES
 from warehouse.files import write_whole
 
 FIGURES = {
@@ -47,10 +47,11 @@ def card(run: Run, model_bytes: int, *, beside: Sequence[Summary] = ()) -> str:
     ranked = {"Best": best, "Worst": worst} if len(by_f1) > 2 * EXTREMES else {"All": by_f1}
     counts = run.tracks.frame["genre"].value_counts()
     importances = run.feature_importances.sort_values("importance", ascending=False, kind="stable")
-    unknown = run.tracks.inputs[AUDIO_FEATURES].isna().sum()
+    unknown = run.tracks.inputs[columns_of(run.features)].isna().sum()
     return _environment().get_template("card.md").render(
         run=run,
         protocol=find_protocol(run.protocol),
+        told=in_words(run.features),
         model_megabytes=model_bytes / 1e6,
         figures=FIGURES,
         compared=[own, *others],

@@ -32,10 +32,11 @@ class TooLittleToLearn(ModelError):
 class Tracks:
     """The clean tracks of the active dataset.
 
-    `frame` has one row per track, by listing_id: the audio features, spotify_track_id, song_name, artist_name and
-    genre. `credits` has one row per track and credited artist, in the order of the credits: `row` (0-based, into frame)
-    and `artist` (a number); a track that credits nobody gets an artist of its own. `digest` names exactly these tracks,
-    as `warehouse.publication.tracks_digest` does.
+    `frame` has one row per track, by listing_id: the audio features, spotify_track_id, song_name, artist_name, genre,
+    release_year (NaN where unknown) and album_name (None where unknown). `credits` has one row per track and credited
+    artist, in the order of the credits: `row` (0-based, into frame) and `artist` (a number); a track that credits
+    nobody gets an artist of its own. `digest` names exactly these tracks, as `warehouse.publication.tracks_digest`
+    does.
     """
 
     frame: pd.DataFrame
@@ -53,8 +54,9 @@ class Tracks:
     def inputs(self) -> pd.DataFrame:
         """What estimators are given, one row per track in the frame's order.
 
-        The columns AUDIO_FEATURES (float64, NaN where unknown), song_name (may be None) and artist (int64, the number
-        of the first credited artist: for inner folds, never a feature). Raises `ModelError` for an infinite value.
+        The columns AUDIO_FEATURES and release_year (float64, NaN where unknown), song_name and album_name (may be None)
+        and artist (int64, the number of the first credited artist: for inner folds, never a feature). Raises
+        `ModelError` for an infinite value.
         """
         features = self.frame[AUDIO_FEATURES].astype(np.float64)
         infinite = np.isinf(features.to_numpy())
@@ -65,7 +67,12 @@ class Tracks:
                 f"({int(infinite.sum())} such values in {self.dataset!r}). Correct it, or empty the cell: an unknown "
                 "value is allowed."
             )
-        return features.assign(song_name=self.frame["song_name"], artist=self.first_artists.astype(np.int64))
+        return features.assign(
+            song_name=self.frame["song_name"],
+            release_year=self.frame["release_year"].astype(np.float64),
+            album_name=self.frame["album_name"],
+            artist=self.first_artists.astype(np.int64),
+        )
 
     @cached_property
     def first_artists(self) -> np.ndarray:
@@ -105,8 +112,10 @@ def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
     frame = connection.execute(
         f"""
         select {", ".join(f"cast({name} as double) as {name}" for name in AUDIO_FEATURES)},
-            spotify_track_id, song_name, artist_name, genre
-        from marts.clean_tracks order by listing_id
+            spotify_track_id, song_name, artist_name, genre,
+            cast(details.release_year as double) as release_year, details.album_name
+        from marts.clean_tracks left join marts.track_details as details using (spotify_track_id)
+        order by listing_id
         """
     ).df()
     credits = connection.execute(

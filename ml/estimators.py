@@ -16,21 +16,21 @@ from typing import Self
 import numpy as np
 from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.compose import make_column_transformer
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml.dataset import ModelError
-from ml.features import AUDIO_COLUMNS, Audio, PiecewiseLinear, Titles
+from ml.features import Numbers, PiecewiseLinear, Titles
+from ml.inputs import INPUTS, inputs_of, normalised
 
-FEATURE_SETS = ("audio", "audio+title")
 THREADS = 2  # fixed, and not the number of cores: LightGBM's sums depend on it
 
 Make = Callable[[str, int], BaseEstimator]
@@ -42,9 +42,10 @@ TRUSTED_TYPES = frozenset(
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "ml.estimators.Net",
-        "ml.features.Audio",
+        "ml.features.Numbers",
         "ml.features.PiecewiseLinear",
         "ml.features.Titles",
+        "sklearn.compose._column_transformer.make_column_selector",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
@@ -64,31 +65,35 @@ def register(make: Make) -> Make:
 def make_estimator(name: str, *, features: str = "audio", seed: int = 538) -> BaseEstimator:
     """The unfitted scikit-learn classifier `name`, for inputs as `Tracks.inputs` has them.
 
-    `features` is one of `FEATURE_SETS`. Raises `ModelError` for an unknown name or unknown features; the message lists
-    what there is.
+    `features` is what it learns from (inputs.py), such as audio+title. Raises `ModelError` for an unknown name or
+    unknown features; the message lists what there is.
     """
     if name not in ESTIMATORS:
         raise ModelError(f"There is no model {name!r}. There are: {', '.join(ESTIMATORS)}.")
-    if features not in FEATURE_SETS:
-        raise ModelError(f"There are no features {features!r}. There are: {', '.join(FEATURE_SETS)}.")
-    return ESTIMATORS[name](features, seed)
+    return ESTIMATORS[name](normalised(features), seed)
 
 
-def _inputs(features: str, *, tempo_features: bool) -> TransformerMixin:
-    audio = Audio(tempo_features)
-    return audio if features == "audio" else make_union(audio, Titles())
+def _inputs(features: str, *, tempo_features: bool = False) -> FeatureUnion:
+    """A data frame of numbers, whose columns begin with the input's name: `audio__tempo`, `title__genre_0`."""
+    makers = {
+        "audio": Numbers(INPUTS["audio"], tempo_features=tempo_features),
+        "title": Titles("song_name"),
+        "year": Numbers(INPUTS["year"], unknown_flags=True),
+        "album": Titles("album_name"),
+    }
+    return FeatureUnion([(name, makers[name]) for name in inputs_of(features)]).set_output(transform="pandas")
 
 
 @register
 def prior(_features: str, seed: int) -> Pipeline:
     """The genres' shares of the training part for every track: what knowing nothing gives."""
-    return make_pipeline(Audio(), DummyClassifier(strategy="prior", random_state=seed))
+    return make_pipeline(DummyClassifier(strategy="prior", random_state=seed))
 
 
 @register
 def knn(features: str, _seed: int) -> Pipeline:
     """The study's five nearest neighbours, after robust scaling."""
-    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), KNeighborsClassifier(n_neighbors=5))
+    return make_pipeline(_inputs(features), RobustScaler(), KNeighborsClassifier(n_neighbors=5))
 
 
 @register
@@ -97,7 +102,7 @@ def logistic(features: str, seed: int) -> Pipeline:
     regression = LogisticRegressionCV(
         l1_ratios=(0,), scoring="accuracy", use_legacy_attributes=False, random_state=seed
     )  # the defaults at the study's time, written out because scikit-learn will change them
-    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), regression)
+    return make_pipeline(_inputs(features), RobustScaler(), regression)
 
 
 @register
@@ -109,7 +114,7 @@ def study_forest(features: str, seed: int) -> Pipeline:
     trees = RandomForestClassifier(
         n_estimators=150, max_depth=100, max_features=4, n_jobs=THREADS, random_state=seed
     )  # fmt: skip
-    return make_pipeline(_inputs(features, tempo_features=False), RobustScaler(), trees)
+    return make_pipeline(_inputs(features), RobustScaler(), trees)
 
 
 @register
@@ -151,7 +156,8 @@ def ensemble(features: str, seed: int) -> Pipeline:
 
 def _nets(seed: int, count: int = 8) -> tuple[TransformerMixin, VotingClassifier]:
     """What makes a net's columns of the inputs, and the nets, which differ in their random start."""
-    columns = make_column_transformer((PiecewiseLinear(), slice(0, AUDIO_COLUMNS)), remainder=StandardScaler())
+    numbers = make_column_selector("^(?:audio|year)__")
+    columns = make_column_transformer((PiecewiseLinear(), numbers), remainder=StandardScaler())
     nets = [(f"net_{number}", Net(seed=seed + number)) for number in range(count)]
     # In processes of their own, each with one thread: matrices as small as these gain nothing from more.
     return columns, VotingClassifier(nets, voting="soft", n_jobs=THREADS)

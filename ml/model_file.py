@@ -18,19 +18,18 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from ml.dataset import ModelError
 from ml.estimators import TRUSTED_TYPES
-from warehouse.features import AUDIO_FEATURES
+from ml.inputs import TEXTS, columns_of
 from warehouse.files import whole_or_not_there
 
-FORMAT = "song-genres model 3"
-INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]}
-"""The columns that a model reads, by its features."""
+FORMAT = "song-genres model 4"
 
 
 @dataclass(frozen=True)
 class Model:
     """A fitted pipeline, with what is needed to use it and to say where it comes from.
 
-    `features` is a key of `INPUTS`; `protocol` the name of that under which it was trained (protocols.py).
+    `features` is what it was trained on (inputs.py); `protocol` the name of that under which it was trained
+    (protocols.py).
     """
 
     run_id: str
@@ -43,8 +42,8 @@ class Model:
 
     @property
     def columns(self) -> list[str]:
-        """The columns it reads: the audio features and, where it was trained with titles, song_name."""
-        return INPUTS[self.features]
+        """The columns it reads."""
+        return columns_of(self.features)
 
     @property
     def genres(self) -> np.ndarray:
@@ -97,14 +96,17 @@ def load(path: Path) -> Model:
 
 def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
     """The model, if it reads the columns and knows the genres that its file names."""
-    expected = INPUTS.get(model.features)
+    try:
+        expected = model.columns
+    except ModelError:  # of another version
+        expected = None
     if expected is None or content.get("columns") != expected:
         raise ModelError(
             f"{path} does not fit: it was trained on other columns than this version gives it. It has, as "
             f"{model.features!r}: {', '.join(content.get('columns') or ['none'])}. Train anew: make run."
         )
     try:
-        unknown = pd.DataFrame({name: [None if name == "song_name" else np.nan] for name in model.columns})
+        unknown = pd.DataFrame({name: [None if name in TEXTS else np.nan] for name in model.columns})
         genres, shape = model.genres.tolist(), predict_probabilities(model, unknown).shape
     except Exception as error:  # whatever an object that is no classifier of these columns stumbles over
         raise ModelError(

@@ -31,40 +31,34 @@ FEWEST_ARTISTS = 10
 COLUMNS = ["inputs", "r2", "r2_low", "r2_high", "r2_training", "n_train", "n_test", "n_artists_test"]
 
 
-def load_popularity(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> pd.DataFrame:
-    """The popularity (0 to 100) and release_year of each track, in the order of `tracks`; NaN where unknown."""
+def load_popularity(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> np.ndarray:
+    """The popularity (0 to 100) of each track, in the order of `tracks`; NaN where unknown."""
     found = connection.execute(
-        """
-        select spotify_track_id, cast(popularity as double) as popularity, cast(release_year as double) as release_year
-        from marts.clean_tracks left join marts.track_details using (spotify_track_id)
-        """
+        "select spotify_track_id, cast(popularity as double) as popularity from marts.clean_tracks"
     ).df()
-    return found.set_index("spotify_track_id").loc[tracks.frame["spotify_track_id"]].reset_index(drop=True)
+    return found.set_index("spotify_track_id")["popularity"].loc[tracks.frame["spotify_track_id"]].to_numpy(np.float64)
 
 
-def explain_popularity(tracks: Tracks, known: pd.DataFrame, *, seed: int = 538) -> pd.DataFrame:
+def explain_popularity(tracks: Tracks, popularity: np.ndarray, *, seed: int = 538) -> pd.DataFrame:
     """R² of popularity by what the regression is given, one row per entry of `INPUTS`; columns as in `COLUMNS`.
 
-    `known` is as `load_popularity` gives it. The artists held out are those of the genre model's split. R² is 1 minus
-    the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and below 0 it is worse than
-    that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high` bound the 95 % interval, a
-    bootstrap over the held-out artists. The inputs with a year are left out where no track has one. No rows where
+    `popularity` is as `load_popularity` gives it. The artists held out are those of the genre model's split. R² is 1
+    minus the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and below 0 it is worse
+    than that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high` bound the 95 % interval,
+    a bootstrap over the held-out artists. The inputs with a year are left out where no track has one. No rows where
     popularity is unknown, the same for all, or known of too few artists.
     """
     try:
         split = split_by_artist(tracks, seed=seed)
     except TooLittleToLearn:
         return pd.DataFrame(columns=COLUMNS)
-    popularity = known["popularity"].to_numpy(np.float64)
     train, test = (part[~np.isnan(popularity[part])] for part in (split.train, split.test))
     train = np.sort(np.random.default_rng(seed).permutation(train)[:MOST_TRACKS])
     artists = np.unique(tracks.first_artists[test], return_inverse=True)[1]
     n_artists = int(artists.max()) + 1 if len(artists) else 0
     if n_artists < FEWEST_ARTISTS or len(np.unique(popularity[train])) < 2 or len(np.unique(popularity[test])) < 2:
         return pd.DataFrame(columns=COLUMNS)
-    table = tracks.frame[AUDIO_FEATURES].assign(
-        genre=tracks.frame["genre"].astype("category"), release_year=known["release_year"].to_numpy()
-    )
+    table = tracks.frame[[*AUDIO_FEATURES, "release_year"]].assign(genre=tracks.frame["genre"].astype("category"))
     rows = []
     for name, columns in INPUTS.items():
         if "release_year" in columns and table["release_year"].iloc[train].isna().all():

@@ -23,7 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks, check_features, folds_by_artist, split_by_artist
 from ml.estimators import make_estimator
-from ml.features import Audio
+from ml.features import Numbers
+from ml.inputs import inputs_of
 from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from warehouse.features import AUDIO_FEATURES, study_genres
 
@@ -78,7 +79,7 @@ class Protocol:
             raise ModelError(f"{self.name} does not compare {model!r}. It compares: {', '.join(self.models)}.")
         if model == BASELINE:
             return make_estimator(model, seed=seed)
-        return _study_pipeline(model, titles=features == "audio+title", genres=training_genres, seed=seed)
+        return _study_pipeline(model, titles="title" in inputs_of(features), genres=training_genres, seed=seed)
 
     def study_genres(self) -> Sequence[str]:
         """The genres of the study's published figures: only a run of exactly these genres is comparable."""
@@ -158,7 +159,7 @@ def _split_by_row(tracks: Tracks, rows: np.ndarray, test_share: float, seed: int
 
 def _study_pipeline(model: str, *, titles: bool, genres: np.ndarray, seed: int) -> SamplingPipeline:
     """The study's steps: features, SMOTE, RobustScaler, and the classifier in which the registry's `model` ends."""
-    columns: list[tuple[str, TransformerMixin, str | list[str]]] = [("audio", Audio(), AUDIO_FEATURES)]
+    columns: list[tuple[str, TransformerMixin, str | list[str]]] = [("audio", Numbers(), AUDIO_FEATURES)]
     if titles:
         columns.append(("title", TitleWords(), "song_name"))
     smallest = int(pd.Series(genres).value_counts().min())

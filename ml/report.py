@@ -22,6 +22,7 @@ from ml.charts import CHARTS, Chart
 from ml.charts.genres import families
 from ml.charts.style import THEMES, NothingToDraw, template
 from ml.dataset import ModelError
+from ml.inputs import in_words
 from warehouse.files import for_shell, whole_or_not_there, write_whole
 from warehouse.publication import Build, built, shown_model
 
@@ -92,6 +93,7 @@ def build_report(
         size=_size(connection),
         chosen=chosen,
         run=run,
+        told=in_words(run["features"], with_audio=False) if run else "",
         cards=cards,
         verdict=_verdict(cards, run, synthetic),
         left_out=_left_out(connection, run),

@@ -9,7 +9,7 @@ import gzip
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,12 +24,13 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ml.dataset import ModelError
+from ml.inputs import TEXTS
 from ml.model_file import Model
 from ml.predictions import BATCH, RANKS, first_genres
 from warehouse.features import AUDIO_FEATURES, ENOUGH, SOUND, feature_ranges
 from warehouse.files import OutputFormat, identifier, output_format, quoted, whole_or_not_there
 from warehouse.progress import Progress, ignore
-from warehouse.values import problem, usable_number
+from warehouse.values import problem, release_year, usable_number
 
 PROBLEMS_SHOWN = 5
 
@@ -40,8 +41,8 @@ class Songs:
 
     `name` is what errors call them, and `source` the table or view that holds them, in their order. `types` are their
     own columns, each with the type (DuckDB's) that it is given back as, and `fields` is our field (the audio features,
-    and song_name) -> its column. `texts` is our field -> its text as SQL, for those that are read otherwise than they
-    stand. `reason` is SQL: why a row could not be read at all, else NULL.
+    song_name, album_name and album_release_date) -> its column. `texts` is our field -> its text as SQL, for those that
+    are read otherwise than they stand. `reason` is SQL: why a row could not be read at all, else NULL.
     """
 
     name: str
@@ -181,10 +182,10 @@ def score_songs(
     """Score the songs that are in a table or view of `connection`; none is read before the result is iterated over.
 
     The tables have the songs' own columns that are no features, then genre_1 to genre_5 with probability_1 to
-    probability_5 (0 to 1; NULL where the row could not be read), `missing_features` (comma-separated; the model
-    decides what stands for a missing one, mostly the training part's median), `problems` (values that cannot be used,
-    such as "column tempo: '1000' is not within 0 to 300"; they count as missing), `model`, and `model_data`
-    ("synthetic" or "real": what it was trained on).
+    probability_5 (0 to 1; NULL where the row could not be read), `missing_features` (comma-separated: of the columns
+    that the model reads, those that are unknown; the model decides what stands for one, mostly the training part's
+    median), `problems` (values that cannot be used, such as "column tempo: '1000' is not within 0 to 300"; they count
+    as missing), `model`, and `model_data` ("synthetic" or "real": what it was trained on).
 
     Raises `ModelError`: too few audio features, or a column that is called like one of those added.
     """
@@ -215,9 +216,14 @@ def rules_for(model: Model, songs: Songs, connection: duckdb.DuckDBPyConnection)
         raise ModelError(f"{songs.name} has columns that scoring adds: {', '.join(clash)}. Rename or remove them.")
     features = {songs.fields[name] for name in AUDIO_FEATURES if name in songs.fields}
     own = [column for column in songs.types if column not in features]
-    query = _query(songs, own, with_title="song_name" in model.columns)
+    query = _query(songs, own, model.columns)
     kept = connection.sql(query).limit(0).to_arrow_table().select(own).schema
     return Rules(query, pa.schema([*kept, *(pa.field(column, kind) for column, kind in added.items())]))
+
+
+def absent(model: Model, fields: Collection[str]) -> list[str]:
+    """The columns that the model reads and a file of these fields does not have: unknown of each of its songs."""
+    return [name for name in model.columns if FIELDS.get(name, name) not in fields]
 
 
 def connect(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -264,31 +270,34 @@ def _input(name: str) -> str:
     return f"song-genres {name}"
 
 
+FIELDS = {"release_year": "album_release_date"}
+"""The field of a file that a column of the model is made from, where it is another one."""
+
 FOUND = '"song-genres found"'
 UNREADABLE = "song-genres unreadable"
 """The query's column that says whether the row could not be read at all."""
 
 
-def _query(songs: Songs, own: list[str], *, with_title: bool) -> str:
-    """Each song's own columns, what the model reads of it, what is missing, and what cannot be used and why."""
+def _query(songs: Songs, own: list[str], read: Sequence[str]) -> str:
+    """Each song's own columns, those that the model reads, what is missing of them, and what cannot be used and why."""
     texts, inputs, missing, problems = [], [], [], [songs.reason]
     ranges = feature_ranges()
-    for name in AUDIO_FEATURES:
+    for name in read:
         given = identifier(_input(name))
-        if name not in songs.fields:
-            inputs.append(f"null::double as {given}")
-            missing.append(quoted(name))
-            continue
-        column, text = songs.fields[name], identifier(f"text of {_input(name)}")
-        texts.append(f"{songs.text(name)} as {text}")
-        inputs.append(f"{usable_number(name, text, *ranges[name])} as {given}")
         missing.append(f"case when {given} is null then {quoted(name)} end")
-        problems.append(problem(name, column, text, *ranges[name], may_be_missing=True))
-    if with_title:
-        title = identifier(_input("song_name"))
-        known = f"trim({songs.text('song_name')})" if "song_name" in songs.fields else "null"
-        inputs.append(f"nullif({known}::varchar, '') as {title}")
-        missing.append(f"case when {title} is null then 'song_name' end")
+        field = FIELDS.get(name, name)
+        if field not in songs.fields:
+            inputs.append(f"null::{'varchar' if name in TEXTS else 'double'} as {given}")
+            continue
+        text = identifier(f"text of {_input(name)}")
+        texts.append(f"{songs.text(field)} as {text}")
+        if name in TEXTS:
+            inputs.append(f"nullif(trim({text}), '') as {given}")
+        elif name == "release_year":
+            inputs.append(f"{release_year(text)} as {given}")
+        else:
+            inputs.append(f"{usable_number(name, text, *ranges[name])} as {given}")
+            problems.append(problem(name, songs.fields[name], text, *ranges[name], may_be_missing=True))
     # Of nested values CSV can write no other form.
     kept = [
         f"to_json({identifier(name)})::varchar as {identifier(name)}"

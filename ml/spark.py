@@ -43,7 +43,12 @@ FILE, ROW = "song-genres file", "song-genres row"
 FOUND = f"songs long, problem_rows long, problems array<struct<`{FILE}`: string, `{ROW}`: long, problems: string>>"
 
 
-TITLES = ("song_name", "track_name", "name")  # ours; TidyTuesday's and Kaggle's; Spotify's
+NAMES = {
+    "song_name": ("song_name", "track_name", "name"),  # ours; TidyTuesday's and Kaggle's; Spotify's
+    "album_name": ("album_name", "track_album_name"),
+    "album_release_date": ("album_release_date", "track_album_release_date", "release_date"),
+}
+"""What the fields beside the audio features may be called, the first that is there being taken."""
 
 UNREADABLE = {
     "PATH_NOT_FOUND": "does not exist",
@@ -122,11 +127,11 @@ def _rules(model: Model, songs: "DataFrame", source: str) -> Rules:
 
 
 def fields_by_name(columns: Sequence[str]) -> dict[str, str]:
-    """Our field -> the column of its name in upper or lower case, for the features and, by several names, the title."""
+    """Our field -> the column of its name in upper or lower case, for the audio features and those of `NAMES`."""
     by_name = {column.lower(): column for column in columns}
     fields = {name: by_name[name] for name in AUDIO_FEATURES if name in by_name}
-    title = next((by_name[name] for name in TITLES if name in by_name), None)
-    return fields | ({"song_name": title} if title else {})
+    found = {name: next((by_name[one] for one in names if one in by_name), None) for name, names in NAMES.items()}
+    return fields | {name: column for name, column in found.items() if column}
 
 
 def _map(

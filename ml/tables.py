@@ -47,7 +47,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "protocol": ("varchar", "How tracks were held out: a name in ml/protocols.py."),
             "folds": ("integer", "1: one split; k: every track held out once, and the figures are of all of them."),
             "model": ("varchar", "The estimator: a name in ml/estimators.py."),
-            "features": ("varchar", "audio, or audio+title."),
+            "features": ("varchar", "What it learnt from: inputs of ml/inputs.py, joined by +, such as audio+title."),
             "seed": ("integer", "The seed of splits, model and intervals."),
             "n_train": (
                 "integer",
@@ -145,7 +145,10 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "One row per run and input column: by how much top-1 falls when the column is shuffled among held-out tracks.",
         {
             **_RUN,
-            "feature": ("varchar", "An audio feature, or song_name; with it goes all that the model makes of it."),
+            "feature": (
+                "varchar",
+                "An audio feature, song_name, release_year or album_name; with it goes all that the model makes of it.",
+            ),
             "importance": ("double", "Mean fall of top-1 (-1 to 1; about 0, or below, for a feature of no use)."),
             "standard_deviation": ("double", "Of the fall, over the repeats."),
             "repeats": ("integer", "How often it was shuffled, all folds together."),

@@ -26,6 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks
 from ml.evaluation import Scores, calibration, confusions, importances, runner_ups, score, score_genres, surprises
+from ml.inputs import columns_of, normalised
 from ml.model_file import Model, predict_probabilities, save
 from ml.protocols import find_protocol
 from warehouse.features import AUDIO_FEATURES
@@ -40,7 +41,10 @@ FEW_TRACKS = 5
 STUDY_FOREST_BYTES = 4e9
 """What the study's unpruned trees may take. A node keeps 8 bytes for every genre, and each of the 150 trees has about
 a node for each track (measured: 0.97 on 10,000 to 25,000 tracks of 132 genres, 0.52 on 20,000 of 6)."""
-CODE = ("dataset.py", "estimators.py", "evaluation.py", "features.py", "protocols.py", "settings.py", "training.py")
+CODE = (
+    "dataset.py", "estimators.py", "evaluation.py", "features.py", "inputs.py", "protocols.py", "settings.py",
+    "training.py",
+)  # fmt: skip
 """The modules that a run's figures depend on: a change to one of them is another run."""
 VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
@@ -129,13 +133,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be fitted: a model of the registry, on which inputs, by which splits of a protocol."""
+    """What is to be fitted: a model of the registry, on which inputs, by which splits of a protocol.
+
+    Raises `ModelError` for inputs that there are not.
+    """
 
     model: str
     splits: list[Split]
     features: str = "audio"
     protocol: str = "artist_grouped"
     seed: int = 538
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", normalised(self.features))  # year+audio is the run of audio+year
 
     def run_id(self, tracks: Tracks) -> str:
         """The same data, splits, settings, code and versions give the same id: a repeated run replaces itself."""
@@ -223,7 +233,7 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
     test = np.concatenate([split.test for split in splits])
     true, artists = genres[test], tracks.first_artists[test]
     n_artists = len(np.unique(artists))
-    notes = plan.notes(tracks) + _feature_notes(tracks) + _artist_notes(tracks)
+    notes = plan.notes(tracks) + _input_notes(tracks, features) + _artist_notes(tracks)
     if not converged:
         notes.append("It stopped at its limit of iterations, before it had converged.")
     if n_artists < FEW_ARTISTS:
@@ -298,13 +308,15 @@ def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray
     return not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
 
 
-def _feature_notes(tracks: Tracks) -> list[str]:
-    """Notes on audio features of no use: those unknown in every track, or the same in every track."""
-    values = tracks.inputs[AUDIO_FEATURES]
-    distinct, known = values.nunique(), values.notna()
-    unknown = [name for name in AUDIO_FEATURES if distinct[name] == 0]
-    constant = [name for name in AUDIO_FEATURES if distinct[name] == 1 and known[name].all()]
-    notes = []
+def _input_notes(tracks: Tracks, features: str) -> list[str]:
+    """Notes on inputs of no use (unknown of every track, or the same), and on what else is not known of all tracks."""
+    columns, total = columns_of(features), len(tracks.frame)
+    values = tracks.inputs[columns]
+    distinct, unknown_of = values.nunique(), values.isna().sum()
+    unknown = [name for name in columns if distinct[name] == 0]
+    constant = [name for name in columns if distinct[name] == 1 and not unknown_of[name]]
+    partly = [name for name in columns if name not in AUDIO_FEATURES and 0 < unknown_of[name] < total]
+    notes = [f"{name} is unknown of {unknown_of[name]:,} of {total:,} tracks." for name in partly]
     if unknown:
         notes.append(f"Unknown of every track, so of no use: {', '.join(unknown)}.")
     if constant:

@@ -127,7 +127,9 @@ MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a lo
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
-Features = Annotated[str, typer.Option(help="What the model learns from: audio, or audio+title.")]
+Features = Annotated[
+    str, typer.Option(help="What the model learns from: any of audio, title, year and album, joined by +.")
+]
 Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
 
 

@@ -56,9 +56,9 @@ LAST_BUILD = """
 class Build:
     """What the marts hold: whose data, whether they are made up, and which tracks exactly.
 
-    `tracks_digest` is equal for two builds whose clean tracks have the same ids, genres, titles, audio features and
-    artists in the same order: everything that a model learns from. `built_at` is when dbt began (UTC), None where an
-    earlier version built them.
+    `tracks_digest` is equal for two builds whose clean tracks have the same ids, genres, titles, audio features,
+    artists, release years and albums in the same order: everything that a model may learn from. `built_at` is when dbt
+    began (UTC), None where an earlier version built them.
     """
 
     dataset: str
@@ -127,11 +127,11 @@ def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
 
 
 def tracks_digest(connection: duckdb.DuckDBPyConnection) -> str:
-    """An MD5 of all that a model sees of `marts.clean_tracks` and who is credited; the same on any machine.
+    """An MD5 of all that a model may see of `marts.clean_tracks` and who is credited; the same on any machine.
 
     Raises `duckdb.CatalogException` where the marts have not been built.
     """
-    seen = ", ".join(["spotify_track_id", "genre", "song_name", *AUDIO_FEATURES])
+    seen = ", ".join(["spotify_track_id", "genre", "song_name", "release_year", "album_name", *AUDIO_FEATURES])
     (digest,) = connection.execute(
         f"""
         with credits as (
@@ -140,7 +140,9 @@ def tracks_digest(connection: duckdb.DuckDBPyConnection) -> str:
         ),
         lines as (
             select listing_id, md5(row({seen}, artists)::varchar) as line
-            from marts.clean_tracks left join credits using (spotify_track_id)
+            from marts.clean_tracks
+            left join marts.track_details using (spotify_track_id)
+            left join credits using (spotify_track_id)
         )
         select md5(coalesce(string_agg(line, '' order by listing_id), '')) from lines
         """

@@ -32,6 +32,14 @@ def usable_number(feature: str, column: str, minimum: float, maximum: float) -> 
     return f"case when {number(column)} between {minimum} and {maximum} {whole} then {number(column)} end"
 
 
+def release_year(column: str) -> str:
+    """The year (double) that marts.track_details has of a date such as 1994, 1994-05 or 1994-05-31, or NULL."""
+    # As dbt_project/macros/release_date.sql: a day that the calendar has, and no earlier than sound was recorded.
+    date = f"regexp_extract({column}, '^([0-9]{{4}}(-[0-9]{{2}}(-[0-9]{{2}})?)?)([T ].*)?$', 1)"
+    year = f"year(try_cast({date} || right('-01-01', 10 - length({date})) as date))::double"
+    return f"case when {year} between 1860 and 2100 then {year} end"
+
+
 def problem(feature: str, name: str, column: str, minimum: float, maximum: float, *, may_be_missing: bool) -> str:
     """What is wrong with a value of the feature, such as "column tempo: 'fast' is not a number"; NULL where nothing is.
 

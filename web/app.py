@@ -171,7 +171,7 @@ class Site:
         base, song = _pages().start_of(snapshot, request.query_params)
         values = knobs.read_values(request.query_params, base)
         try:
-            return JSONResponse(knobs.hear(snapshot, values, base, song["song_name"] if song else None))
+            return JSONResponse(knobs.hear(snapshot, values, base, song))
         except ModelError:
             return JSONResponse({"error": "No model is published with these songs. Train one: make run."}, 503)
 

@@ -104,19 +104,28 @@ def _typical(snapshot: Snapshot) -> dict[str, dict[str, list[float]]]:
 
 
 def hear(
-    snapshot: Snapshot, values: Mapping[str, float | None], base: Mapping[str, float | None], title: str | None = None
+    snapshot: Snapshot,
+    values: Mapping[str, float | None],
+    base: Mapping[str, float | None],
+    song: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the model hears: `genres`, the first ten with probabilities, and `moved`.
+    """What the model makes of a sound: `genres`, the first ten with probabilities, `moved`, `told`, and `hears`.
 
     `moved` has for each feature that differs from `base` by how much the first genre's probability is higher (0 to 1,
-    or below 0) than with that feature alone put back, the largest change first. Raises `ModelError` without a model.
+    or below 0) than with that feature alone put back, the largest change first. What the model reads beside the sound
+    (title, release year, album) is that of `song`, and unknown without one: `told` has it by the name of the column,
+    None where it is unknown. `hears` is whether it reads the sound at all. Raises `ModelError` without a model.
     """
+    from ml.inputs import TEXTS
     from ml.model_file import predict_probabilities  # skops takes half a second to import
 
     model = snapshot.model
-    changed = [name for name in AUDIO_FEATURES if values[name] != base[name]]
+    changed = [name for name in AUDIO_FEATURES if name in model.columns and values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
-    inputs = pd.DataFrame(sounds).astype(float).assign(song_name=pd.Series([title] * len(sounds), dtype=object))
+    told = {name: (song or {}).get(name) for name in model.columns if name not in AUDIO_FEATURES}
+    inputs = pd.DataFrame(sounds)[AUDIO_FEATURES].astype(float)
+    for name, value in told.items():
+        inputs[name] = pd.Series([value] * len(sounds), dtype=object if name in TEXTS else float)
     probabilities = _one_at_a_time.submit(predict_probabilities, model, inputs).result()
     order = np.argsort(-probabilities[0], kind="stable")[:RANKED]
     first = int(order[0])
@@ -129,4 +138,5 @@ def hear(
             {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])} for place in order
         ],
         "moved": sorted(moved, key=lambda entry: -abs(entry["change"])),
+        "told": told, "hears": any(name in model.columns for name in AUDIO_FEATURES),
     }  # fmt: skip

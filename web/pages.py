@@ -20,6 +20,8 @@ from web.dropped import Dropped
 from web.published import Snapshot
 
 BARS = 25
+NAMES = {"song_name": "the title", "release_year": "the release year", "album_name": "the album"}
+"""What a model may read beside the sound, by its column."""
 _environment = environment()
 _environment.loader = ChoiceLoader([PackageLoader("web"), PackageLoader("ml")])
 _environment.filters["script_json"] = script_json
@@ -73,7 +75,7 @@ def song_page(snapshot: Snapshot, track_id: str, *, same_artist: bool) -> str | 
     guesses, part, missing = recorded, recorded[0]["part"] if recorded else "", ""
     if not recorded:
         try:
-            guesses = knobs.hear(snapshot, song, song, song["song_name"])["genres"][:5]
+            guesses = knobs.hear(snapshot, song, song, song)["genres"][:5]
         except ModelError as error:
             missing = _first_line(error)
     genre = song["genre"] or (guesses[0]["genre"] if guesses else None)
@@ -100,12 +102,12 @@ def knobs_page(snapshot: Snapshot, given: Mapping[str, str]) -> str:
     values = knobs.read_values(given, base)
     heard, missing = None, ""
     try:
-        heard = knobs.hear(snapshot, values, base, song["song_name"] if song else None)
+        heard = knobs.hear(snapshot, values, base, song)
     except ModelError as error:
         missing = _first_line(error)
     return render(
         "knobs.html", snapshot, knobs=knobs.knobs(), values=values, base=base, song=song, heard=heard,
-        missing=missing, typical=knobs.typical(snapshot), place="knobs",
+        missing=missing, typical=knobs.typical(snapshot), names=NAMES, place="knobs",
     )  # fmt: skip
 
 

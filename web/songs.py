@@ -49,9 +49,14 @@ def search(snapshot: Snapshot, text: str, limit: int = FOUND) -> list[dict[str, 
 
 
 def song(snapshot: Snapshot, track_id: str) -> dict[str, Any] | None:
-    """A song's row of `memory.songs`; None where there is none of that id."""
+    """A song's row of `memory.songs`, with release_year and album_name; None where there is none of that id."""
     found = snapshot.songs("select * exclude (words) from memory.main.songs where spotify_track_id = ?", [track_id])
-    return found[0] if found else None
+    if not found:
+        return None
+    details = snapshot.may_have(
+        "select release_year, album_name from marts.track_details where spotify_track_id = ?", [track_id]
+    )
+    return found[0] | (details[0] if details else {"release_year": None, "album_name": None})
 
 
 def genres_of(snapshot: Snapshot, track_id: str) -> list[dict[str, Any]]:

@@ -176,6 +176,20 @@ def make_ids(decisions: Decisions, *, is_list: bool = False) -> None:
     decisions.notes.append("It has no ids of Spotify's: they are derived from title and artists, so repeats are found.")
 
 
+def take_albums_apart(decisions: Decisions) -> None:
+    """Read name and release date of albums that are objects, as in Spotify's documents; an import keeps the objects."""
+    album = decisions.readings.get("album_name")
+    if album is None:
+        return
+    is_object = f"starts_with({album.text}, '{{') and json_valid({album.text})"
+    if not count(decisions.connection, f"select count(*) from (from {TABLE} where {is_object} limit 1)"):
+        return
+    for name, member in (("album_name", "name"), ("album_release_date", "release_date")):
+        known = decisions.readings.get(name, Reading(album.column, "null::varchar"))
+        taken = f"case when {is_object} then {album.text} ->> '$.{member}' else {known.text} end"
+        decisions.readings[name] = known.doing(taken, "taken from objects")
+
+
 def merge_spellings(decisions: Decisions) -> None:
     """Say which genres are nearly equal, and make one of each where that was asked for."""
     genre = decisions.readings["genre"]

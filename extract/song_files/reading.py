@@ -13,7 +13,7 @@ from extract.song_files import texts
 from extract.song_files.containers import Container
 from extract.song_files.errors import SeveralTables, SongFileError
 from extract.song_files.layouts import PREDICT, Layout, Purpose, is_private, recognise
-from extract.song_files.name_columns import make_ids, merge_spellings, read_names
+from extract.song_files.name_columns import make_ids, merge_spellings, read_names, take_albums_apart
 from extract.song_files.number_columns import read_numbers
 from extract.song_files.options import ReadingOptions
 from extract.song_files.readings import Decisions, Reading
@@ -165,6 +165,8 @@ def read(
         require_enough(file, list(types), replace(columns, fields=full), purpose, options, empty=nothing_in)
     if purpose.makes_listings:
         make_ids(decisions, is_list=not purpose.has_genres)
+    else:
+        take_albums_apart(decisions)
     if purpose.has_genres:
         merge_spellings(decisions)
     if purpose.makes_listings and (private := [column for column in types if is_private(column)]):

@@ -14,7 +14,7 @@ from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 
-TRACKS = [["marts", "clean_tracks"], ["marts", "track_artists"]]
+TRACKS = [["marts", "clean_tracks"], ["marts", "track_artists"], ["marts", "track_details"]]
 
 
 @dg.multi_asset(specs=[table_spec("genre_clusters", TRACKS)])
@@ -34,7 +34,7 @@ def genre_clusters(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -
     yield dg.MaterializeResult(metadata=shown)
 
 
-@dg.multi_asset(specs=[table_spec("popularity_fits", [*TRACKS, ["marts", "track_details"]])])
+@dg.multi_asset(specs=[table_spec("popularity_fits", TRACKS)])
 def popularity_fits(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> Iterator[dg.MaterializeResult]:
     """Fit popularity by sound, genre and year, and measure on held-out artists how far it follows."""
     from ml.dataset import load_tracks
@@ -44,8 +44,8 @@ def popularity_fits(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) 
     with told_in_a_sentence():
         with warehouse.connect(read_only=True) as connection:
             tracks = load_tracks(connection)
-            known = load_popularity(connection, tracks)
-        figures = explain_popularity(tracks, known)
+            popularity = load_popularity(connection, tracks)
+        figures = explain_popularity(tracks, popularity)
         with warehouse.connect() as connection:
             record_popularity(connection, tracks, figures)
             shown = table_metadata(connection, "ml", "popularity_fits")

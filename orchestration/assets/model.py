@@ -28,7 +28,9 @@ class TrainConfig(dg.Config):
     """Which model is fitted, on what, and the seed of everything random in it."""
 
     model: str = Field(default=DEFAULT, description="A name in the registry, ml/estimators.py.")
-    features: str = Field(default="audio", description="audio, or audio+title.")
+    features: str = Field(
+        default="audio", description="What the model learns from: any of audio, title, year and album, joined by +."
+    )
     seed: int = Field(default=538, description="The seed of the split and of the model; 538 is the study's.")
     protocols: list[str] = Field(
         default=["study_2023_04"],

@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from ml.dataset import Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
-from ml.features import Audio
 from orchestration.cli import app
 from tests.conftest import PATIENCE, ROOT
 from warehouse import files, raw
@@ -154,7 +153,7 @@ def test_a_model_worse_than_the_majority_leaves_the_one_before_and_says_so(
             shares = 1 - super().predict_proba(X)
             return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
-    monkeypatch.setitem(ESTIMATORS, "worst", lambda _features, _seed: make_pipeline(Audio(), Worst(strategy="prior")))
+    monkeypatch.setitem(ESTIMATORS, "worst", lambda _features, _seed: make_pipeline(Worst(strategy="prior")))
     monkeypatch.setattr("ml.training.save", lambda _model, path: path.parent.mkdir(parents=True) or path.touch())
     result = materialise("ml", "report", model="worst")
     failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}

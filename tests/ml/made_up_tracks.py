@@ -15,6 +15,7 @@ def make_tracks(genres: list[str], artists: list[list[str]], *, loudness: dict[s
     frame["time_signature"] = 4.0
     frame["spotify_track_id"] = [f"track{number}" for number in range(len(genres))]
     frame["song_name"], frame["genre"] = "Song", genres
+    frame["release_year"], frame["album_name"] = np.nan, None
     frame["artist_name"] = [names[0] if names else None for names in artists]
     credits = pd.DataFrame(
         [(f"track{number}", name) for number, names in enumerate(artists) for name in names],

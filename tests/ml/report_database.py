@@ -55,7 +55,7 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
     connection.execute(
         f"""
         create schema marts;
-        create table marts.clean_tracks as from frame;
+        create table marts.clean_tracks as select * exclude (release_year, album_name) from frame;
         create table marts.track_artists as
         select spotify_track_id, 1 as position, null::varchar as artist_id, artist_name from frame;
         create table marts.cleaning_audit as
@@ -64,8 +64,9 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
                 (1, 'exact_repeat', 'Equal', {len(frame) + 10}, 10, {len(frame)}))
             as audit(step, rule, description, rows_before, rows_removed, rows_after);
         create table marts.track_details as
-        select spotify_track_id,
-            (1935 + 7 * row_number() over (order by spotify_track_id) % 90)::integer as release_year
+        select spotify_track_id, album_name,
+            (1935 + 7 * row_number() over (order by spotify_track_id) % 90)::integer as release_year,
+            dataset, is_synthetic
         from frame;
         create table marts.genre_overlap as
         select genre, other_genre, 1 as tracks_in_both, 24 as tracks_in_genre, 24 as tracks_in_other_genre,

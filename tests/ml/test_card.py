@@ -1,6 +1,7 @@
 """The model card says what the run measured, on what, and what it left out."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_what_was_excluded_and_what_is_missing_is_said(runs: list[Run]) -> None:
     assert "The same for every track, so of no use: time_signature." in text
     assert "no credited artist and no identical audio vector is on both sides" in text
     assert "developer.spotify.com/terms" in text
+
+
+def test_a_card_says_what_the_model_is_told(runs: list[Run], tracks: Tracks) -> None:
+    """Guards against a card of a model of years that speaks of the sound alone, or hides what is unknown."""
+    assert "Guesses a song's genre from its audio features: a probability" in card(runs[0], 1)
+    years = tracks.frame.assign(release_year=[1990.0, np.nan, 2000.0] * (len(tracks.frame) // 3))
+    text = card(fit(replace(tracks, frame=years), model="prior", features="year+audio"), 1)
+    assert "Guesses a song's genre from its audio features and its release year: a probability" in text
+    assert "release_year is unknown of 60 of 180 tracks." in text
+    assert "Unknown values among the 180 tracks: release_year 60." in text
 
 
 def test_synthetic_data_are_said_loudly(runs: list[Run], tracks: Tracks) -> None:

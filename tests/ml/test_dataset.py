@@ -114,7 +114,7 @@ def test_inputs_are_the_features_the_name_and_the_first_artist() -> None:
     tracks = make_tracks(["A", "B"], [["a", "b"], ["b", "a"]])
     tracks.frame.loc[0, "tempo"] = np.nan
     tracks.frame["popularity"] = 50
-    assert list(tracks.inputs) == [*AUDIO_FEATURES, "song_name", "artist"]
+    assert list(tracks.inputs) == [*AUDIO_FEATURES, "song_name", "release_year", "album_name", "artist"]
     assert tracks.inputs["artist"].tolist() == tracks.first_artists.tolist()
     assert np.isnan(tracks.inputs["tempo"][0])
     assert set(tracks.inputs[AUDIO_FEATURES].dtypes) == {np.dtype("float64")}
@@ -176,11 +176,16 @@ def test_tracks_are_loaded_with_their_credits_in_order(connection: duckdb.DuckDB
         create table marts.track_artists as
         from (values ('id0', 2, null, 'second'), ('id0', 1, null, 'first'), ('id1', 1, 'the-id', 'first'))
             as credits(spotify_track_id, position, artist_id, artist_name);
+        create table marts.track_details as
+        select 'id1' as spotify_track_id, 1994 as release_year, 'Blue' as album_name, 'made_up' as dataset,
+            true as is_synthetic;
         """
     )
     tracks = load_tracks(connection)
     assert tracks.frame["spotify_track_id"].tolist() == ["id2", "id1", "id0"]
     assert tracks.is_synthetic
+    assert tracks.inputs["release_year"].fillna(0).tolist() == [0, 1994, 0], "and what has no details is unknown"
+    assert tracks.inputs["album_name"].where(tracks.inputs["album_name"].notna(), "").tolist() == ["", "Blue", ""]
     by_row = tracks.credits.groupby("row")["artist"].apply(list)
     assert len(by_row[2]) == 2
     assert tracks.first_artists[2] == by_row[2][0]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ml.dataset import ModelError
-from ml.features import Audio, PiecewiseLinear, Titles
+from ml.features import Numbers, PiecewiseLinear, Titles
 from warehouse.features import AUDIO_FEATURES
 
 
@@ -19,7 +19,7 @@ def test_what_is_unknown_is_the_training_median() -> None:
 
     No training row has a time signature: the 4 of a row that is scored must say nothing.
     """
-    audio = Audio().fit(inputs(loudness=[-30.0, -8.0, -7.0, np.nan], time_signature=[np.nan] * 4))
+    audio = Numbers(AUDIO_FEATURES).fit(inputs(loudness=[-30.0, -8.0, -7.0, np.nan], time_signature=[np.nan] * 4))
     scored = audio.transform(inputs(loudness=[np.nan, -1.0], time_signature=[np.nan, 4.0]))
     assert scored[:, AUDIO_FEATURES.index("loudness")].tolist() == [-8.0, -1.0]
     assert scored[:, AUDIO_FEATURES.index("time_signature")].tolist() == [0.0, 0.0]
@@ -27,13 +27,24 @@ def test_what_is_unknown_is_the_training_median() -> None:
 
 def test_half_and_double_tempo_are_the_same_place_in_the_octave() -> None:
     """Guards against trees that take 70 and 140 beats a minute for different speeds."""
-    audio = Audio(tempo_features=True)
+    audio = Numbers(AUDIO_FEATURES, tempo_features=True)
     frame = inputs(tempo=[70.0, 140.0, 90.25, 0.0], duration_ms=[60_000.0, 30_000.0, 120_000.0, 1.0])
     made = audio.fit(frame).transform(frame)[:, len(AUDIO_FEATURES) :]
     assert made[0, 0] == pytest.approx(made[1, 0])
     assert made[:3, 1].tolist() == [70.0, 70.0, 180.5]
     assert made[:3, 2].tolist() == [0.0, 0.0, 0.25]
     assert np.isfinite(made).all()
+    assert audio.get_feature_names_out()[-3:].tolist() == ["tempo_octave", "beats", "tempo_off_whole"]
+
+
+def test_a_year_that_is_unknown_is_the_median_and_says_so() -> None:
+    """Guards against songs without a date that pass for songs of the middle year."""
+    years = Numbers(["release_year"], unknown_flags=True)
+    frame = pd.DataFrame({"release_year": [1990.0, 2000.0, 2019.0, np.nan], "other": ["a", "b", "c", "d"]})
+    assert years.fit(frame).transform(frame).tolist() == [[1990, 0], [2000, 0], [2019, 0], [2000, 1]]
+    assert years.get_feature_names_out().tolist() == ["release_year", "release_year_is_unknown"]
+    nowhere = frame.assign(release_year=np.nan)
+    assert Numbers(["release_year"], unknown_flags=True).fit_transform(nowhere).tolist() == [[0, 1]] * 4
 
 
 def test_a_value_is_how_far_it_has_come_in_each_range() -> None:
@@ -68,6 +79,32 @@ def test_training_titles_are_judged_by_other_artists() -> None:
     by_fold = Titles().fit_transform(frame, genres)
     assert by_fold.argmax(axis=1).tolist() == [1, 1, 0, 0]
     assert Titles().fit(frame, genres).transform(frame) == pytest.approx(np.full((4, 2), np.log(0.5)))
+
+
+def test_album_names_are_read_as_titles_are() -> None:
+    """Guards against an album's name that is taken and the song's read."""
+    frame = pd.DataFrame(
+        {"song_name": ["sun"] * 4, "album_name": ["Jazz", "Punk", "Jazz", "Punk"], "artist": [0, 1, 2, 3]}
+    )
+    genres = np.array(["jazz", "punk", "jazz", "punk"])
+    albums = Titles("album_name").fit(frame, genres)
+    assert albums.transform(frame[["album_name"]]).argmax(axis=1).tolist() == [0, 1, 0, 1]
+    assert albums.fit_transform(frame, genres).argmax(axis=1).tolist() == [0, 1, 0, 1]
+    assert albums.get_feature_names_out().tolist() == ["genre_0", "genre_1"]
+    with pytest.raises(ModelError, match="album_name is missing"):
+        albums.transform(frame[["song_name"]])
+
+
+def test_the_settings_of_titles_are_parameters() -> None:
+    """Guards against settings that a search cannot reach, or that are taken and not used."""
+    frame = pd.DataFrame({"song_name": ["blue", "red", "blue", "red"], "artist": [0, 1, 2, 3]})
+    genres = np.array([0, 1, 0, 1])
+    assert set(Titles().get_params()) == {"column", "hashes", "folds", "alpha", "smallest"}
+    assert Titles(hashes=8).fit(frame, genres).bayes_.n_features_in_ == 16
+    assert np.exp(Titles(smallest=0.2).fit(frame, genres).transform(frame)).min() == pytest.approx(0.2)
+    assert Titles(folds=1).fit_transform(frame, genres) == pytest.approx(np.full((4, 2), np.log(0.5)))
+    surer = Titles(alpha=1e-6).fit(frame, genres).transform(frame) - Titles(alpha=9).fit(frame, genres).transform(frame)
+    assert (surer[[0, 1], [0, 1]] > 0).all()
 
 
 def test_titles_need_their_columns() -> None:

@@ -3,8 +3,10 @@
 import csv
 import gzip
 import io
+import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from extract.song_files import ReadingOptions, SongFileError
 from ml.dataset import ModelError, Tracks
 from ml.model_file import FORMAT, Model, load, predict_probabilities, save
 from ml.predictions import first_genres, predict_tracks, record_predictions
-from ml.scoring import Tally, write_songs
+from ml.scoring import Tally, absent, write_songs
+from ml.spark import fields_by_name
 from ml.tables import create_ml_tables
 from ml.training import fit, save_model
 from orchestration.cli import app
@@ -407,6 +410,81 @@ def test_a_model_of_titles_says_that_there_are_none(title_model: Model, tmp_path
     path = songs_csv(tmp_path, {})
     pd.read_csv(path).drop(columns="song_name").to_csv(path, index=False)
     assert scored(title_model, path)[0]["missing_features"] == "song_name"
+
+
+class Albums:
+    """A classifier that gives back what arrived: the album's letters and the year's decade, in the probabilities."""
+
+    classes_ = np.array(["Album", "Year"], dtype=object)
+
+    def predict_proba(self, inputs: pd.DataFrame) -> np.ndarray:
+        assert list(inputs) == [*AUDIO_FEATURES, "release_year", "album_name"]
+        assert inputs["release_year"].dtype == np.float64
+        letters = [len(name) if isinstance(name, str) else 0 for name in inputs["album_name"]]
+        return np.column_stack([np.array(letters) / 1000, inputs["release_year"].fillna(0) / 10_000])
+
+
+@pytest.mark.parametrize(
+    ("album", "date"),
+    [
+        ("album_name", "album_release_date"),
+        ("track_album_name", "track_album_release_date"),  # TidyTuesday's
+        ("Album Name", "Release Date"),  # Exportify's
+    ],
+)
+def test_album_and_year_are_read_as_the_warehouse_reads_them(tmp_path: Path, album: str, date: str) -> None:
+    """Guards against a model that learnt years and is given none, or another year than the warehouse would have."""
+    dates = ["1984-05-31", "1994-05", "2001", "1984-05-31T12:00:00Z", "1859", "0000", "1984-02-30", "soon", "", "84"]
+    years = [1984, 1994, 2001, 1984, 0, 0, 0, 0, 0, 0]
+    songs = [{album: "Blue" if number else " ", date: text} for number, text in enumerate(dates)]
+    model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
+    rows = scored(model, songs_csv(tmp_path, *songs))
+    year = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Year") for row in rows]
+    assert year == pytest.approx([number / 10_000 for number in years])
+    letters = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Album") for row in rows]
+    assert letters == [0.0] + [0.004] * 9
+    assert [row["missing_features"] for row in rows] == ["album_name", "", "", ""] + ["release_year"] * 6
+    assert {row["problems"] for row in rows} == {""}
+    assert [row[date] or "" for row in rows] == dates, "what a person gave comes back as it was"
+
+
+def test_an_album_that_is_an_object_is_read_as_an_import_reads_it(tmp_path: Path) -> None:
+    """Guards against Spotify's own documents, of which the whole album would be its name and no year be known."""
+    album = {"id": "x", "name": "Blue", "release_date": "1984-05", "release_date_precision": "month"}
+    features = {name: float(AMBIENT[name]) for name in AUDIO_FEATURES}
+    songs = [{"name": "One", "album": album}, {"name": "Two", "album": None}]
+    path = tmp_path / "songs.jsonl"
+    path.write_text("\n".join(json.dumps(song | features) for song in songs))
+    model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
+    rows = scored(model, path)
+    assert [row["missing_features"] for row in rows] == ["", "release_year, album_name"]
+    assert (rows[0]["genre_1"], rows[0]["probability_1"], rows[0]["probability_2"]) == ("Year", 0.1984, 0.004)
+    assert json.loads(rows[0]["album"]) == album
+
+
+def test_a_file_without_album_and_year_says_so(tmp_path: Path) -> None:
+    """Guards against unknown years that pass for known ones."""
+    model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
+    (song,) = scored(model, songs_csv(tmp_path, {"energy": ""}))
+    assert song["missing_features"] == "energy, release_year, album_name"
+    with scored_file(model, songs_csv(tmp_path, {"Release Date": "1984"})) as found:
+        assert absent(model, found.file.columns) == ["album_name"]
+
+
+def test_what_a_model_does_not_read_is_not_missing(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a gap that is told of a column that changes nothing."""
+    titles = replace(title_model, features="title")
+    (song,) = scored(titles, songs_csv(tmp_path, {"song_name": "J", "energy": "", "tempo": "fast"}))
+    assert (song["genre_1"], song["missing_features"], song["problems"]) == ("Jazz", "", "")
+
+
+def test_spark_finds_album_and_date_by_the_names_of_known_dumps() -> None:
+    """Guards against a cluster that scores songs without the year that one machine would have read."""
+    found = fields_by_name(["Energy", "Track_Name", "track_album_name", "release_date", "name"])
+    assert found == {
+        "energy": "Energy", "song_name": "Track_Name", "album_name": "track_album_name",
+        "album_release_date": "release_date",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl"])

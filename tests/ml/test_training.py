@@ -15,7 +15,7 @@ from ml import training
 from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
-from ml.features import Audio
+from ml.features import Numbers
 from ml.records import recall, record
 from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
@@ -78,10 +78,23 @@ def of_another_row(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
     return replace(tracks, frame=frame), job
 
 
+def of_another_year(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
+    frame = tracks.frame.copy()
+    frame.loc[0, "release_year"] = 1994.0
+    return replace(tracks, frame=frame), job
+
+
+def of_another_album(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
+    return replace(tracks, frame=tracks.frame.assign(album_name="Blue")), job
+
+
 CHANGES = {
     "a value of a track": of_another_row,
+    "a year": of_another_year,
+    "an album": of_another_album,
     "the seed": lambda tracks, job: (tracks, replace(job, seed=7)),
     "a setting": lambda tracks, job: (tracks, replace(job, features="audio+title")),
+    "an input": lambda tracks, job: (tracks, replace(job, features="audio+year")),
     "the estimator": lambda tracks, job: (tracks, replace(job, model="logistic")),
     "the split": lambda tracks, job: (tracks, replace(job, splits=[split_by_artist(tracks, seed=7)])),
     "nothing": lambda tracks, job: (tracks, job),
@@ -248,10 +261,23 @@ def test_peak_memory_is_of_the_block_and_not_of_the_whole_life() -> None:
 
 def test_a_model_that_has_not_converged_says_so(tracks: Tracks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against figures of a half-fitted model without a word."""
-    monkeypatch.setitem(ESTIMATORS, "hasty", lambda *_: make_pipeline(Audio(), LogisticRegression(max_iter=1)))
+    hasty = LogisticRegression(max_iter=1)
+    monkeypatch.setitem(ESTIMATORS, "hasty", lambda *_: make_pipeline(Numbers(AUDIO_FEATURES), hasty))
     notes = fit(tracks, model="hasty").notes
     assert "It stopped at its limit of iterations, before it had converged." in notes
     assert fit(tracks, model="knn").notes == [note for note in notes if "iterations" not in note]
+
+
+def test_of_how_many_tracks_an_input_is_unknown_is_said() -> None:
+    """Guards against a model of years and albums that hardly any track has, without a word."""
+    tracks = make_tracks(["A", "B"] * 20, [[f"a{n}"] for n in range(40)], loudness={"A": -30.0})
+    tracks.frame.loc[:9, "release_year"] = 1990.0 + np.arange(10)
+    run = fit(tracks, model="knn", features="album+audio+year")
+    assert run.features == "audio+year+album"
+    assert "release_year is unknown of 30 of 40 tracks." in run.notes
+    assert "Unknown of every track, so of no use: album_name." in run.notes
+    assert run.feature_importances["feature"].tolist() == [*AUDIO_FEATURES, "release_year", "album_name"]
+    assert not [note for note in fit(tracks, model="knn").notes if "release_year" in note or "album_name" in note]
 
 
 @pytest.mark.parametrize("model", ["prior", "knn", "study_forest", "lightgbm"])

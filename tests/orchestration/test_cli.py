@@ -88,6 +88,10 @@ def test_a_run_whose_dataset_another_process_replaced_does_not_end_well(monkeypa
             "create table marts.track_artists as "
             "select 'a' as spotify_track_id, 1 as position, null::varchar as artist_id, 'Ann' as artist_name"
         )
+        connection.execute(
+            "create table marts.track_details as select 'a' as spotify_track_id, null::integer as release_year, "
+            "null::varchar as album_name, 'theirs' as dataset, false as is_synthetic"
+        )
     monkeypatch.setattr(definitions, "run_everything", lambda *_: definitions.Everything("mine", {}, None))
     result = runner.invoke(app, ["run"])
     assert result.exit_code == 1

@@ -36,6 +36,8 @@ def write(file: Path, number: int, *, tracks: int = 2, dataset: str = "songs") -
             create or replace table marts.track_artists as
             select spotify_track_id, 1 as position, null::varchar as artist_id, 'Ann' as artist_name
             from marts.clean_tracks;
+            create or replace table marts.track_details as
+            select spotify_track_id, 1994 as release_year, 'Blue' as album_name from marts.clean_tracks;
             create or replace table marts.cleaning_audit as
             select 0 as step, {tracks} as rows_after, '{dataset}' as dataset, false as is_synthetic;
             create or replace table marts.numbers as select {number} as number from range(200000);
@@ -363,8 +365,10 @@ def test_popularity_alone_makes_no_other_tracks(warehouse_file: Path) -> None:
         assert built(connection) == before
         connection.execute("update marts.clean_tracks set energy = 0.6 where spotify_track_id = 'b'")
         after = built(connection)
-    assert before and after
-    assert before.tracks_digest != after.tracks_digest
+        connection.execute("update marts.track_details set release_year = 1995 where spotify_track_id = 'b'")
+        with_another_year = built(connection)
+    assert before and after and with_another_year
+    assert len({before.tracks_digest, after.tracks_digest, with_another_year.tracks_digest}) == 3
 
 
 def test_nothing_is_shown_of_an_empty_database() -> None:

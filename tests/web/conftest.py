@@ -39,6 +39,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_copy(tmp_path_factory.mktemp("published"))
 
 
+@pytest.fixture
+def copy_of_all_inputs(tmp_path: Path) -> Path:
+    """A published copy whose model reads title, release year and album beside the sound."""
+    return make_copy(tmp_path, features="audio+title+year+album")
+
+
 @pytest.fixture(scope="module")
 def site(copy: Path) -> Iterator[str]:
     """The address of the page over that copy."""

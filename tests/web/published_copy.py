@@ -23,7 +23,9 @@ def made_up_songs(genres: list[str] | None = None) -> Tracks:
     return Tracks(tracks.frame.assign(song_name=titles), tracks.credits, tracks.dataset, tracks.is_synthetic)
 
 
-def make_copy(folder: Path, *, genres: list[str] | None = None, with_model: bool = True) -> Path:
+def make_copy(
+    folder: Path, *, genres: list[str] | None = None, with_model: bool = True, features: str = "audio"
+) -> Path:
     """`folder`/song_genres.duckdb, and the model's file in models/ beside it."""
     path = folder / "song_genres.duckdb"
     with duckdb.connect(str(path)) as connection:
@@ -36,7 +38,7 @@ def make_copy(folder: Path, *, genres: list[str] | None = None, with_model: bool
             """
         )
         if with_model:
-            run = fit(tracks, model="knn", split=split_by_artist(tracks))
+            run = fit(tracks, model="knn", features=features, split=split_by_artist(tracks))
             record(connection, run, save_model(run, folder / "models"), published=True)
             parts = parts_of(connection, run.run_id, tracks.frame["spotify_track_id"])
             tables = predict_tracks(run.model, tracks.frame, parts, progress=ignore)

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.conftest import PATIENCE
-from tests.web.conftest import serving
+from tests.web.conftest import drop, serving
 from tests.web.published_copy import HOSTILE, make_copy
 from web.published import Published
 from web.songs import nearest
@@ -96,6 +96,26 @@ def test_turning_a_knob_back_says_how_far_it_moved_the_first_genre(site: str) ->
     assert change == pytest.approx(first["probability"] - probability)
     assert get(site, "/api/predict").json()["moved"] == []
     assert get(site, "/api/predict", params={"song": "track0"}).json()["moved"] == []
+
+
+def test_a_model_that_reads_more_than_the_sound_says_what_it_was_told(copy_of_all_inputs: Path) -> None:
+    """Guards against guesses from a year or a title that nobody sees, and against unknown ones that pass for known."""
+    with serving(copy_of_all_inputs) as address:
+        of_song = get(address, "/api/predict", params={"song": "track3"}).json()
+        assert of_song["told"] == {"song_name": "Song 3", "release_year": 1949, "album_name": None}
+        page = get(address, "/knobs", params={"song": "track3"}).text
+        assert "also reads the title (Song 3), the release year (1949), the album (unknown here)." in page
+        page = get(address, "/knobs").text
+        assert "the title (unknown here), the release year (unknown here), the album (unknown here)." in page
+        assert "Release year" not in page, "there is no knob for it"
+        done = drop(address, "mine.csv", b"song_name,energy,loudness,valence\nSong 3,0.5,-8,0.4\n")
+        assert "release_year, album_name" in get(address, done["page"].removeprefix(address)).text
+
+
+def test_a_model_of_the_sound_is_told_nothing_else(site: str) -> None:
+    """Guards against words on a title or a year that the model never sees."""
+    assert get(site, "/api/predict", params={"song": "track3"}).json()["told"] == {}
+    assert "also reads" not in get(site, "/knobs", params={"song": "track3"}).text
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "2", "much", ""])
