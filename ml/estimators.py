@@ -23,12 +23,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml.dataset import ModelError
-from ml.features import Numbers, PiecewiseLinear, Titles
+from ml.features import NamedUnion, Numbers, PiecewiseLinear, Titles
 from ml.inputs import INPUTS, inputs_of, normalised
 
 THREADS = 2  # fixed, and not the number of cores: LightGBM's sums depend on it
@@ -42,6 +42,7 @@ TRUSTED_TYPES = frozenset(
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "ml.estimators.Net",
+        "ml.features.NamedUnion",
         "ml.features.Numbers",
         "ml.features.PiecewiseLinear",
         "ml.features.Titles",
@@ -73,15 +74,15 @@ def make_estimator(name: str, *, features: str = "audio", seed: int = 538) -> Ba
     return ESTIMATORS[name](normalised(features), seed)
 
 
-def _inputs(features: str, *, tempo_features: bool = False) -> FeatureUnion:
-    """A data frame of numbers, whose columns begin with the input's name: `audio__tempo`, `title__genre_0`."""
+def _inputs(features: str, *, tempo_features: bool = False) -> NamedUnion:
+    """A data frame of numbers, whose columns begin with the input's name, as `audio__tempo` and `title__genre_0` do."""
     makers = {
         "audio": Numbers(INPUTS["audio"], tempo_features=tempo_features),
         "title": Titles("song_name"),
         "year": Numbers(INPUTS["year"], unknown_flags=True),
         "album": Titles("album_name"),
     }
-    return FeatureUnion([(name, makers[name]) for name in inputs_of(features)]).set_output(transform="pandas")
+    return NamedUnion([(name, makers[name]) for name in inputs_of(features)])
 
 
 @register

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import GroupKFold
 from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -90,6 +91,24 @@ class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+class NamedUnion(FeatureUnion):
+    """A union whose result is a data frame (float64): `audio__tempo` is the column tempo of its transformer audio.
+
+    Not `set_output(transform="pandas")`: then a union remembers objects of pandas' that a model file cannot hold.
+    """
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None, **params: Any) -> pd.DataFrame:
+        """Fit all, and what they give."""
+        return self._named(X, super().fit_transform(X, y, **params))
+
+    def transform(self, X: pd.DataFrame, **params: Any) -> pd.DataFrame:
+        """What they give, side by side."""
+        return self._named(X, super().transform(X, **params))
+
+    def _named(self, X: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(values, index=X.index, columns=self.get_feature_names_out())
 
 
 class PiecewiseLinear(TransformerMixin, BaseEstimator):
