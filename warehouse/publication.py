@@ -110,7 +110,7 @@ class Publication:
 def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
     """What the marts hold, or None where dbt has built none.
 
-    Raises `duckdb.CatalogException` where some marts are there and others not: a build that was cut short.
+    Raises `WarehouseError` where some marts are there and others not: built in part, or by an earlier version.
     """
     found = None
     for mart in ("cleaning_audit", "clean_tracks"):  # the first has rows even where no track is clean
@@ -118,7 +118,13 @@ def built(connection: duckdb.DuckDBPyConnection) -> Build | None:
             found = found or connection.execute(f"select dataset, is_synthetic from marts.{mart} limit 1").fetchone()
     if found is None:
         return None
-    digest = tracks_digest(connection)
+    try:
+        digest = tracks_digest(connection)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise WarehouseError(
+            f"The marts were built in part, or by an earlier version: {str(error).splitlines()[0].partition(': ')[2]} "
+            "Nothing is lost: build them again from what was landed, then publish: dbt build && song-genres publish"
+        ) from error
     try:
         (began_at,) = connection.execute(f"select began_at from ({LAST_BUILD})").fetchone() or (None,)
     except duckdb.CatalogException:

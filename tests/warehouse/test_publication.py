@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from ml.tables import create_ml_tables
+from tests.ml.report_database import make_marts, some_tracks
 from warehouse.changes import MART_KEYS, MartChange
 from warehouse.features import AUDIO_FEATURES
 from warehouse.files import WarehouseError, connect
@@ -375,6 +376,18 @@ def test_nothing_is_shown_of_an_empty_database() -> None:
     """Guards against an error where there is simply nothing yet."""
     with duckdb.connect() as connection:
         assert built(connection) is None
+
+
+@pytest.mark.parametrize(
+    "earlier", ["drop table marts.track_details", "alter table marts.track_details drop column release_year"]
+)
+def test_marts_of_an_earlier_version_are_told_in_a_sentence_with_what_to_do(earlier: str) -> None:
+    """Guards against a traceback of DuckDB's where a table or column came later than the file."""
+    with duckdb.connect() as connection:
+        make_marts(connection, some_tracks(["Dub", "Emo"]))
+        connection.execute(earlier)
+        with pytest.raises(WarehouseError, match=r"earlier version.*dbt build && song-genres publish"):
+            built(connection)
         assert shown_model(connection).run_id is None
 
 
