@@ -30,7 +30,9 @@ INPUTS = {"audio": AUDIO_FEATURES, "audio+title": [*AUDIO_FEATURES, "song_name"]
 class Model:
     """A fitted pipeline, with what is needed to use it and to say where it comes from.
 
-    `features` is a key of `INPUTS`; `protocol` the name of that under which it was trained (protocols.py).
+    `features` is a key of `INPUTS`; `protocol` the name of that under which it was trained (protocols.py). `threshold`
+    is the probability from which on a genre is in a song's set (sets.py); None, and then there are no sets, for the
+    study's protocols and for files of earlier versions.
     """
 
     run_id: str
@@ -40,6 +42,7 @@ class Model:
     is_synthetic: bool
     features: str = "audio"
     protocol: str = "artist_grouped"
+    threshold: float | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -96,7 +99,7 @@ def load(path: Path) -> Model:
 
 
 def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
-    """The model, if it reads the columns and knows the genres that its file names."""
+    """The model, if it reads the columns and knows the genres that its file names, and its threshold can be one."""
     expected = INPUTS.get(model.features)
     if expected is None or content.get("columns") != expected:
         raise ModelError(
@@ -116,6 +119,8 @@ def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
             f"{path} does not fit: the genres it names are not those that its pipeline tells apart. Train anew: make "
             "run."
         )
+    if model.threshold is not None and not (isinstance(model.threshold, float) and 0 <= model.threshold <= 1):
+        raise ModelError(f"{path} does not fit: its threshold is no probability. Train anew: make run.")
     return model
 
 

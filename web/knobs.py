@@ -106,19 +106,23 @@ def _typical(snapshot: Snapshot) -> dict[str, dict[str, list[float]]]:
 def hear(
     snapshot: Snapshot, values: Mapping[str, float | None], base: Mapping[str, float | None], title: str | None = None
 ) -> dict[str, Any]:
-    """What the model hears: `genres`, the first ten with probabilities, and `moved`.
+    """What the model hears: `genres`, the first ten with probabilities, `set`, and `moved`.
+
+    `set` has the genres among which the right one is nine times in ten; it is empty for a model without sets.
 
     `moved` has for each feature that differs from `base` by how much the first genre's probability is higher (0 to 1,
     or below 0) than with that feature alone put back, the largest change first. Raises `ModelError` without a model.
     """
     from ml.model_file import predict_probabilities  # skops takes half a second to import
+    from ml.sets import members
 
     model = snapshot.model
     changed = [name for name in AUDIO_FEATURES if values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
     inputs = pd.DataFrame(sounds).astype(float).assign(song_name=pd.Series([title] * len(sounds), dtype=object))
     probabilities = _one_at_a_time.submit(predict_probabilities, model, inputs).result()
-    order = np.argsort(-probabilities[0], kind="stable")[:RANKED]
+    order = np.argsort(-probabilities[0], kind="stable")
+    size = 0 if model.threshold is None else np.count_nonzero(members(probabilities[:1], model.threshold))
     first = int(order[0])
     moved = [
         {"feature": name, "name": FEATURES[name][0], "change": float(probabilities[0, first] - back[first])}
@@ -126,7 +130,9 @@ def hear(
     ]
     return {
         "genres": [
-            {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])} for place in order
+            {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])}
+            for place in order[:RANKED]
         ],
+        "set": [str(model.genres[place]) for place in order[:size]],
         "moved": sorted(moved, key=lambda entry: -abs(entry["change"])),
     }  # fmt: skip

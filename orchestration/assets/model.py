@@ -11,12 +11,13 @@ from pydantic import Field
 
 from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from ml.tables import TABLES
-from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS, SONG_PREDICTIONS
+from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS, SETS, SONG_PREDICTIONS
 from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 
-RUN_TABLES = [table for table in TABLES if not table.endswith("_predictions")]
+PREDICTED = {PREDICTIONS, SONG_PREDICTIONS, SETS}
+RUN_TABLES = [table for table in TABLES if dg.AssetKey(["ml", table]) not in PREDICTED]
 """What a training run writes."""
 
 Result = dg.MaterializeResult | dg.AssetCheckResult
@@ -50,7 +51,7 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         description=comment,
         deps=deps,
         metadata={"dagster/column_schema": schema},
-        skippable=table.endswith("_predictions"),  # where no model may be shown there are none, and never both
+        skippable=table not in RUN_TABLES,  # where no model may be shown there are none, and never of both kinds
     )
 
 
@@ -59,7 +60,7 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
 @dg.multi_asset(
     specs=[
         *(_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
-        *(_spec(key.path[1], [["ml", "model_runs"]]) for key in (PREDICTIONS, SONG_PREDICTIONS)),
+        *(_spec(key.path[1], [["ml", "model_runs"]]) for key in sorted(PREDICTED)),
     ],
     check_specs=[*MODEL_CHECKS, *PREDICTION_CHECKS],
     can_subset=True,
@@ -75,10 +76,9 @@ def genre_model(
 
     results: list[Result] = []
     with told_in_a_sentence():
-        predicted = {PREDICTIONS, SONG_PREDICTIONS}
-        if context.selected_asset_keys - predicted:
+        if context.selected_asset_keys - PREDICTED:
             results += train(config, warehouse, progress)
-        if context.selected_asset_keys & predicted:
+        if context.selected_asset_keys & PREDICTED:
             results += predict(warehouse, progress)
     for result in results:
         if isinstance(result, dg.AssetCheckResult):

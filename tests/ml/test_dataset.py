@@ -176,11 +176,16 @@ def test_tracks_are_loaded_with_their_credits_in_order(connection: duckdb.DuckDB
         create table marts.track_artists as
         from (values ('id0', 2, null, 'second'), ('id0', 1, null, 'first'), ('id1', 1, 'the-id', 'first'))
             as credits(spotify_track_id, position, artist_id, artist_name);
+        create table marts.track_genres as
+        from (values ('id0', 'g', true), ('id0', 'h', false), ('id2', 'g', true), ('id2', 'f', false))
+            as listed(spotify_track_id, genre, is_kept);
         """
     )
     tracks = load_tracks(connection)
     assert tracks.frame["spotify_track_id"].tolist() == ["id2", "id1", "id0"]
     assert tracks.is_synthetic
+    assert tracks.also_listed.to_numpy().tolist() == [[2, "h"], [0, "f"]]
+    assert tracks.also_listed_of(np.array([1, 2])).to_numpy().tolist() == [[1, "h"]]
     by_row = tracks.credits.groupby("row")["artist"].apply(list)
     assert len(by_row[2]) == 2
     assert tracks.first_artists[2] == by_row[2][0]

@@ -69,7 +69,17 @@ def test_the_page_has_every_chart_with_its_rows_and_says_synthetic(
     on_all = ("tracks-per-genre", "overlap", "decades", "distribution", "boxes", "correlation", "map")
     assert {result.tracks[key] for key in on_all} == {144}
     (held_out,) = trained.execute("select n_test from ml.model_runs where is_published").fetchone()
-    for key in ("scores", "f1", "precision-recall", "confusions", "runner-ups", "calibration", "models"):
+    for key in (
+        "scores",
+        "f1",
+        "precision-recall",
+        "confusions",
+        "runner-ups",
+        "calibration",
+        "sharing",
+        "sets",
+        "models",
+    ):
         assert result.tracks[key] == held_out, key
     captions = re.findall(r'<p class="rows">(.*?)</p>', page, re.DOTALL)
     assert len(captions) == len(CHARTS) + 1

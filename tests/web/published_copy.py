@@ -30,12 +30,6 @@ def make_copy(folder: Path, *, genres: list[str] | None = None, with_model: bool
         tracks = make_marts(connection, made_up_songs(genres))
         connection.execute("alter table marts.clean_tracks add column popularity integer")
         connection.execute("update marts.clean_tracks set popularity = listing_id")
-        connection.execute(
-            """
-            create table marts.track_genres as
-            select spotify_track_id, genre, 1 as listings, true as is_kept from marts.clean_tracks
-            """
-        )
         if with_model:
             run = fit(tracks, model="knn", split=split_by_artist(tracks))
             record(connection, run, save_model(run, folder / "models"), published=True)
