@@ -153,7 +153,8 @@ def coverage(snapshot: Snapshot, genre: str) -> dict[str, Any] | None:
     """How often a set holds the genre where it is right: coverage, set_size and support; None where that is unknown."""
     run_id = snapshot.run and snapshot.run["run_id"]
     found = snapshot.may_have(
-        "select coverage, set_size, support from ml.genre_scores where (run_id, genre) = (?, ?) and coverage is not null",
+        "select coverage, set_size, support from ml.genre_scores where (run_id, genre) = (?, ?) "
+        "and coverage is not null",
         [run_id, genre],
     )
     return found[0] if found else None

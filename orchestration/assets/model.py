@@ -59,7 +59,10 @@ def _spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
 # after them goes on all the same.
 @dg.multi_asset(
     specs=[
-        *(_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
+        *(
+            _spec(table, [["marts", name] for name in ("clean_tracks", "track_artists", "track_genres")])
+            for table in RUN_TABLES
+        ),
         *(_spec(key.path[1], [["ml", "model_runs"]]) for key in sorted(PREDICTED)),
     ],
     check_specs=[*MODEL_CHECKS, *PREDICTION_CHECKS],
