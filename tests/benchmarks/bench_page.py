@@ -1,7 +1,7 @@
 """The page under load: how long search and sliders take for 50 clients at once, without and with a file being scored.
 
-The file has 100,000 songs. It serves the published copy that PUBLISHED_PATH names (`make run` first), as people have it. Each client pauses for a
-second between two requests, as somebody does who types or turns a knob.
+The file has 100,000 songs. The server has the published copy that PUBLISHED_PATH names (`make run` first), as people
+have it. Each client pauses for a second between two requests, as somebody does who types or turns a knob.
 """
 
 import csv
