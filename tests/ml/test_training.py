@@ -98,7 +98,7 @@ def test_sets_are_measured_and_their_threshold_goes_with_the_model(
         [run.run_id],
     ).fetchone()
     assert by_genre == pytest.approx((run.scores.coverage, run.scores.set_size))
-    assert in_five.scores.coverage == pytest.approx(0.9, abs=0.07)
+    assert in_five.scores.coverage >= 0.9, "loudness tells these genres apart"
 
 
 def of_another_row(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
