@@ -262,9 +262,10 @@ def print_summary(
             f"top-1 {row.top_1:.3f}   top-3 {row.top_3:.3f}   macro F1 {row.macro_f1:.3f}",
         )
     for row in summary.figures[:1]:
-        table.add_row("any genre of a track counts", f"top-1 {row.top_1_any:.3f}   top-3 {row.top_3_any:.3f}")
+        table.add_row(f"{row.model}, any listed genre counts", f"top-1 {row.top_1_any:.3f}   top-3 {row.top_3_any:.3f}")
         if row.coverage is not None:
-            table.add_row("nine times in ten among", f"{row.set_size:.1f} genres (measured: {row.coverage:.1%})")
+            size = f"among {row.set_size:.1f} genres (measured: {row.coverage:.1%})"
+            table.add_row(f"{row.model}, nine times in ten", size)
     if not summary.figures:
         table.add_row("model", "none is shown")
     if summary.left_out:

@@ -292,11 +292,12 @@ CHARTS = (
         "track in common with the right one, which where genres overlap widely says little.",
         rows=HELD_OUT + ", right guesses among them",
         query="""
-            with pairs as (
+            with learnt as (select genre from ml.genre_scores where run_id = $run_id),
+            overlap as (
                 select genre, other_genre from marts.genre_overlap
-                union
-                select other_genre, genre from marts.genre_overlap
+                where genre in (from learnt) and other_genre in (from learnt)
             ),
+            pairs as (from overlap union select other_genre, genre from overlap),
             judged as (
                 select confused.*, pairs.genre is not null as shares_tracks
                 from ml.confusions as confused
@@ -308,7 +309,9 @@ CHARTS = (
                 coalesce(sum(tracks) filter (genre <> predicted_genre), 0)::bigint as wrong,
                 coalesce(sum(also_listed) filter (genre <> predicted_genre), 0)::bigint as also_listed,
                 coalesce(sum(tracks - also_listed) filter (genre <> predicted_genre and shares_tracks), 0)::bigint
-                    as shares_tracks
+                    as shares_tracks,
+                (select count(*) // 2 from pairs) as pairs_that_share,
+                (select n_genres * (n_genres - 1) // 2 from ml.model_runs where run_id = $run_id) as pairs
             from judged group by genre order by genre
         """,
         draw=sets.sharing,

@@ -12,7 +12,8 @@ def sharing(table: pd.DataFrame) -> Drawing:
     """Three bars of the wrong first guesses, by what the guessed genre has to do with the track.
 
     Columns: genre, tracks (held out), wrong (first guesses), also_listed (of these, tracks that are listed under the
-    guessed genre too) and shares_tracks (of the others, those whose guessed genre shares some track with theirs).
+    guessed genre too) and shares_tracks (of the others, those whose guessed genre shares some track with theirs); the
+    same in each row, pairs_that_share (pairs of genres that share some track) and pairs (of the genres learnt).
     """
     wrong, listed, shares = (int(table[column].sum()) for column in ("wrong", "also_listed", "shares_tracks"))
     if not wrong:
@@ -46,7 +47,11 @@ def sharing(table: pd.DataFrame) -> Drawing:
         xaxis={"title": {"text": "share of the wrong first guesses"}, "tickformat": ".0%", "rangemode": "tozero"},
         yaxis={"type": "category", "autorange": "reversed", "title": {"text": "the guessed genre"}},
     )
-    note = f"Wrong is the first guess of {wrong:,} of {plural(int(table['tracks'].sum()), 'track')}."
+    first = table.iloc[0]
+    note = (
+        f"Wrong is the first guess of {wrong:,} of {plural(int(table['tracks'].sum()), 'track')}; "
+        f"{first['pairs_that_share']:,} of {plural(int(first['pairs']), 'pair')} of genres share some track."
+    )
     return Drawing(
         f"Of the wrong guesses, {listed / wrong:.1%} name another genre of the very track", figure, note=note
     )

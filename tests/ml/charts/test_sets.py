@@ -9,7 +9,7 @@ from ml.charts.style import NothingToDraw
 WRONG = pd.DataFrame(
     {
         "genre": ["Jazz", "Punk"], "tracks": [100, 100], "wrong": [30, 10], "also_listed": [4, 0],
-        "shares_tracks": [6, 0],
+        "shares_tracks": [6, 0], "pairs_that_share": 2, "pairs": 3,
     }
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ def test_wrong_guesses_are_shared_out_by_what_is_behind_them() -> None:
     assert list(bars.text) == ["10.0%", "15.0%", "75.0%"]
     assert len(set(bars.marker.pattern.shape)) == 3, "kinds that only their colour tells apart"
     assert drawing.title == "Of the wrong guesses, 10.0% name another genre of the very track"
-    assert drawing.note == "Wrong is the first guess of 40 of 200 tracks."
+    assert drawing.note == "Wrong is the first guess of 40 of 200 tracks; 2 of 3 pairs of genres share some track."
 
 
 def test_without_a_wrong_guess_there_is_nothing_to_draw() -> None:
