@@ -58,6 +58,13 @@ def middle(snapshot: Snapshot) -> dict[str, float]:
     return dict(snapshot.once("middle", of_all))
 
 
+def known_of_none(snapshot: Snapshot) -> list[str]:
+    """The audio features that are unknown of every song."""
+    counts = ", ".join(f"count({name}) as {name}" for name in AUDIO_FEATURES)
+    (found,) = snapshot.once("known", lambda copy: copy.rows(f"select {counts} from marts.clean_tracks"))
+    return [name for name, songs in found.items() if not songs]
+
+
 def knobs() -> list[dict[str, Any]]:
     """The knobs in the study's order: feature, name, low, high, step, and factor and unit of the value to show."""
     return [

@@ -105,10 +105,12 @@ def knobs_page(snapshot: Snapshot, given: Mapping[str, str]) -> str:
         heard = knobs.hear(snapshot, values, base, song["song_name"] if song else None)
     except ModelError as error:
         missing = _first_line(error)
-    unknown = [FEATURES[name][0] for name in AUDIO_FEATURES if song and song[name] is None]
+    useless = knobs.known_of_none(snapshot)
+    unknown = [name for name in AUDIO_FEATURES if song and song[name] is None and name not in useless]
+    words = {"unknown": [FEATURES[name][0] for name in unknown], "useless": [FEATURES[name][0] for name in useless]}
     return render(
         "knobs.html", snapshot, knobs=knobs.knobs(), values=values, base=base, song=song, heard=heard,
-        missing=missing, typical=knobs.typical(snapshot), unknown=unknown, place="knobs",
+        missing=missing, typical=knobs.typical(snapshot), place="knobs", **words,
     )  # fmt: skip
 
 

@@ -216,6 +216,12 @@ def test_an_unknown_feature_is_said_to_be_at_the_middle(own_copy: Path) -> None:
         assert "Unknown of this song, so its knob begins at the middle of all songs: key, tempo." in page
         assert "Unknown of this song" not in get(address, "/knobs", params={"song": "track1"}).text
         assert "unknown" in get(address, "/song/track0").text
+    with duckdb.connect(str(own_copy)) as connection:
+        connection.execute("update marts.clean_tracks set tempo = null, key = 1 ")
+    with serving(own_copy) as address:
+        page = get(address, "/knobs", params={"song": "track0"}).text
+        assert "Known of no song, so its knob says nothing: tempo." in page
+        assert "Unknown of this song" not in page
 
 
 def test_songs_without_genres_are_shown_with_those_that_anothers_model_names(tmp_path: Path) -> None:
