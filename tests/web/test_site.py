@@ -216,6 +216,10 @@ def test_an_unknown_feature_is_said_to_be_at_the_middle(own_copy: Path) -> None:
         assert "Unknown of this song, so its knob begins at the middle of all songs: key, tempo." in page
         assert "Unknown of this song" not in get(address, "/knobs", params={"song": "track1"}).text
         assert "unknown" in get(address, "/song/track0").text
+
+
+def test_a_feature_that_no_song_has_is_said_so(own_copy: Path) -> None:
+    """Guards against a knob at zero that looks like the middle of all songs, as of a dump without time signatures."""
     with duckdb.connect(str(own_copy)) as connection:
         connection.execute("update marts.clean_tracks set tempo = null, key = 1 ")
     with serving(own_copy) as address:
