@@ -20,6 +20,8 @@ FIGURES = {
     "top_2": "Genre among the first 2 guesses",
     "top_3": "Genre among the first 3 guesses",
     "top_4": "Genre among the first 4 guesses",
+    "top_1_any": "Any genre of the track is the first guess",
+    "top_3_any": "Any genre of the track among the first 3 guesses",
     "macro_f1": "Macro F1",
     "log_loss": "Log loss (nats, lower is better)",
 }

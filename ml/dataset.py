@@ -5,7 +5,7 @@ features computed from the columns (estimators.py, inside the pipelines), and fi
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import duckdb
@@ -36,7 +36,7 @@ class Tracks:
     release_year (NaN where unknown) and album_name (None where unknown). `credits` has one row per track and credited
     artist, in the order of the credits: `row` (0-based, into frame) and `artist` (a number); a track that credits
     nobody gets an artist of its own. `digest` names exactly these tracks, as `warehouse.publication.tracks_digest`
-    does.
+    does. `also_listed` has one row per track and genre under which it is listed beside its own: `row` and `genre`.
     """
 
     frame: pd.DataFrame
@@ -44,6 +44,9 @@ class Tracks:
     dataset: str
     is_synthetic: bool
     digest: str = ""
+    also_listed: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"row": [], "genre": []}).astype({"row": int})
+    )
 
     @property
     def is_labelled(self) -> bool:
@@ -78,6 +81,12 @@ class Tracks:
     def first_artists(self) -> np.ndarray:
         """The number of the first credited artist of each track."""
         return self.credits.groupby("row")["artist"].first().to_numpy()
+
+    def also_listed_of(self, rows: np.ndarray) -> pd.DataFrame:
+        """`also_listed` of the tracks `rows`, each of them given by its place in `rows`."""
+        places = pd.Series(np.arange(len(rows)), index=rows)
+        kept = self.also_listed[self.also_listed["row"].isin(rows)]
+        return kept.assign(row=places.loc[kept["row"]].to_numpy())
 
     @cached_property
     def audio_vectors(self) -> np.ndarray:
@@ -125,7 +134,12 @@ def load_tracks(connection: duckdb.DuckDBPyConnection) -> Tracks:
         """
     ).df()
     credits = number_credits(frame["spotify_track_id"], credits)
-    return Tracks(frame, credits, build.dataset, build.is_synthetic, build.tracks_digest)
+    listed = connection.execute(
+        "select spotify_track_id, genre from marts.track_genres where not is_kept order by spotify_track_id, genre"
+    ).df()
+    rows = pd.Series(np.arange(len(frame)), index=frame["spotify_track_id"]).loc[listed["spotify_track_id"]]
+    also_listed = pd.DataFrame({"row": rows.to_numpy(), "genre": listed["genre"]})
+    return Tracks(frame, credits, build.dataset, build.is_synthetic, build.tracks_digest, also_listed)
 
 
 def number_credits(track_ids: pd.Series, credits: pd.DataFrame) -> pd.DataFrame:

@@ -17,10 +17,12 @@ from warehouse.publication import built
 
 SONGS_LISTED = 10
 _GUESSES = """
-    select coalesce(song_name, spotify_track_id) as song_name, artist_name, guesses.genre, probability, genre_tags
+    select coalesce(song_name, spotify_track_id) as song_name, artist_name, guesses.genre, probability, genre_tags,
+        coalesce(genres, []) as genres
     from ml.song_predictions as guesses
     inner join marts.clean_tracks using (spotify_track_id)
     inner join marts.track_details using (spotify_track_id)
+    left join {sets} using (spotify_track_id)
     where rank = 1 order by probability {order}, spotify_track_id limit {limit}
 """
 
@@ -81,9 +83,19 @@ def _run(connection: duckdb.DuckDBPyConnection) -> dict[str, Any] | None:
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
-def _lists(connection: duckdb.DuckDBPyConnection, songs: int) -> list[tuple[str, list[dict[Any, Any]]]]:
+def _lists(connection: duckdb.DuckDBPyConnection, songs: int) -> list[tuple[str, list[dict[str, Any]]]]:
+    (has_sets,) = connection.execute(  # a copy of an earlier version has none
+        "select count(*) > 0 from duckdb_tables() where schema_name = 'ml' and table_name = 'genre_sets'"
+    ).fetchone() or (False,)
+    sets = "ml.genre_sets" if has_sets else "(select null as spotify_track_id, null::varchar[] as genres)"
     return [
-        (words, connection.execute(_GUESSES.format(order=order, limit=SONGS_LISTED)).df().to_dict("records"))
+        (words, _records(connection, _GUESSES.format(sets=sets, order=order, limit=SONGS_LISTED)))
         for words, order in (("Most confident predictions", "desc"), ("Least confident predictions", "asc"))
         if order == "desc" or songs >= 2 * SONGS_LISTED  # or else both would list the same songs
     ]
+
+
+def _records(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    found = connection.execute(query)
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -29,7 +29,8 @@ class Model:
     """A fitted pipeline, with what is needed to use it and to say where it comes from.
 
     `features` is what it was trained on (inputs.py); `protocol` the name of that under which it was trained
-    (protocols.py).
+    (protocols.py). `threshold` is the probability from which on a genre is in a song's set (sets.py); None, and then
+    there are no sets, for the study's protocols and for files of earlier versions.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class Model:
     is_synthetic: bool
     features: str = "audio"
     protocol: str = "artist_grouped"
+    threshold: float | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -95,7 +97,7 @@ def load(path: Path) -> Model:
 
 
 def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
-    """The model, if it reads the columns and knows the genres that its file names."""
+    """The model, if it reads the columns and knows the genres that its file names, and its threshold can be one."""
     try:
         expected = model.columns
     except ModelError:  # of another version
@@ -118,6 +120,8 @@ def _checked(model: Model, content: dict[str, Any], path: Path) -> Model:
             f"{path} does not fit: the genres it names are not those that its pipeline tells apart. Train anew: make "
             "run."
         )
+    if model.threshold is not None and not (isinstance(model.threshold, float) and 0 <= model.threshold <= 1):
+        raise ModelError(f"{path} does not fit: its threshold is no probability. Train anew: make run.")
     return model
 
 

@@ -101,6 +101,7 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
                     "n_genres": len(run.genres),
                     "n_genres_left_out": len(run.left_out),
                     "n_artists_test": run.n_artists_test,
+                    "threshold": run.fitted.threshold if run.fitted else None,
                     "fit_seconds": run.fit_seconds,
                     "predict_seconds": run.predict_seconds,
                     "peak_mb": run.peak_mb,

@@ -180,7 +180,7 @@ def _cards(connection: duckdb.DuckDBPyConnection, run: dict[str, Any] | None) ->
         ("macro_f1", "Macro F1", "precision and recall in one; every genre counts alike"),
     ):
         card: dict[str, Any] = {"name": name, "words": words, "value": run.get(figure), "low": run.get(f"{figure}_low"),
-                "high": run.get(f"{figure}_high"), "others": []}  # fmt: skip
+                "high": run.get(f"{figure}_high"), "any": run.get(f"{figure}_any"), "others": []}  # fmt: skip
         if not isinstance(table, str):
             rows = table[table["figure"] == figure].iloc[1:]
             card["others"] = list(zip(rows["contender"], rows["value"], strict=True))

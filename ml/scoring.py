@@ -26,13 +26,15 @@ import pyarrow.parquet as pq
 from ml.dataset import ModelError
 from ml.inputs import TEXTS
 from ml.model_file import Model
-from ml.predictions import BATCH, RANKS, first_genres
+from ml.predictions import BATCH, RANKS, guess
 from warehouse.features import AUDIO_FEATURES, ENOUGH, SOUND, feature_ranges
 from warehouse.files import OutputFormat, identifier, output_format, quoted, whole_or_not_there
 from warehouse.progress import Progress, ignore
 from warehouse.values import problem, release_year, usable_number
 
 PROBLEMS_SHOWN = 5
+SEPARATOR = "; "
+"""What stands between the genres of a set."""
 
 
 @dataclass(frozen=True)
@@ -142,18 +144,18 @@ def score_batches(
 def _score(model: Model, schema: pa.Schema, songs: pa.Table) -> pa.Table:
     inputs = songs.select([_input(name) for name in model.columns]).to_pandas()
     inputs.columns = model.columns
-    numbers, probabilities = first_genres(model, inputs)
+    found = guess(model, inputs)
     genres = pa.array(model.genres.tolist(), pa.string())
     scored = {}
-    for rank in range(numbers.shape[1]):
-        scored[f"genre_{rank + 1}"] = genres.take(pa.array(numbers[:, rank]))
-        scored[f"probability_{rank + 1}"] = pa.array(probabilities[:, rank])
+    for rank in range(found.numbers.shape[1]):
+        scored[f"genre_{rank + 1}"] = genres.take(pa.array(found.numbers[:, rank]))
+        scored[f"probability_{rank + 1}"] = pa.array(found.probabilities[:, rank])
+    scored["genre_set"] = pc.binary_join(found.sets, SEPARATOR)
+    scored["genre_set_size"] = pc.list_value_length(found.sets)
+    if pc.any(songs[UNREADABLE]).as_py():  # of a row that could not be read nothing is known, and nothing is said
+        scored = {name: pc.if_else(songs[UNREADABLE], None, column) for name, column in scored.items()}
     scored["model"] = pa.repeat(model.run_id, len(songs))
     scored["model_data"] = pa.repeat("synthetic" if model.is_synthetic else "real", len(songs))
-    if pc.any(songs[UNREADABLE]).as_py():  # of a row that could not be read nothing is known, and nothing is said
-        for rank in range(numbers.shape[1]):
-            for name in (f"genre_{rank + 1}", f"probability_{rank + 1}"):
-                scored[name] = pc.if_else(songs[UNREADABLE], None, scored[name])
     columns = [scored[name] if name in scored else songs[name] for name in schema.names]
     return pa.table(columns, schema=schema)
 
@@ -182,7 +184,9 @@ def score_songs(
     """Score the songs that are in a table or view of `connection`; none is read before the result is iterated over.
 
     The tables have the songs' own columns that are no features, then genre_1 to genre_5 with probability_1 to
-    probability_5 (0 to 1; NULL where the row could not be read), `missing_features` (comma-separated: of the columns
+    probability_5 (0 to 1; NULL where the row could not be read), `genre_set` (the genres among which the right one is
+    nine times in ten, the most probable first, with "; " between them) and `genre_set_size` (how many they are; both
+    NULL for a model of an earlier version, which has no threshold), `missing_features` (comma-separated: of the columns
     that the model reads, those that are unknown; the model decides what stands for one, mostly the training part's
     median), `problems` (values that cannot be used, such as "column tempo: '1000' is not within 0 to 300"; they count
     as missing), `model`, and `model_data` ("synthetic" or "real": what it was trained on).
@@ -210,6 +214,8 @@ def rules_for(model: Model, songs: Songs, connection: duckdb.DuckDBPyConnection)
     added = {
         **{column: kind for rank in ranks for column, kind in ((f"genre_{rank}", pa.string()),
                                                                (f"probability_{rank}", pa.float64()))},
+        "genre_set": pa.string(),
+        "genre_set_size": pa.int32(),
         **dict.fromkeys(("missing_features", "problems", "model", "model_data"), pa.string()),
     }  # fmt: skip
     if clash := [column for column in songs.types if column.lower() in added]:

@@ -13,13 +13,21 @@ from warehouse.publication import Build, ShownModel, built, shown_model
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures (0 to 1) of one run on `n_test` held-out tracks."""
+    """The figures (0 to 1) of one run on `n_test` held-out tracks, as in `ml.model_runs`.
+
+    `coverage` is the share of tracks whose set of genres holds the right one, and `set_size` the mean number of genres
+    in a set; None where there are no sets.
+    """
 
     model: str
     top_1: float
     top_3: float
     macro_f1: float
     n_test: int
+    top_1_any: float
+    top_3_any: float
+    coverage: float | None
+    set_size: float | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
         rows = connection.execute(
             """
             with shown as (select * from ml.model_runs where run_id = ?)
-            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test
+            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test, runs.top_1_any, runs.top_3_any,
+                runs.coverage, runs.set_size
             from ml.model_runs as runs
             inner join shown
                 on (runs.dataset, runs.tracks_digest, runs.held_out_digest, runs.folds)

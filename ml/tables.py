@@ -76,6 +76,23 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             **_with_interval("top_4", "Share (0 to 1) whose genre is among the first four guesses."),
             **_with_interval("macro_f1", "Plain mean of the genres' F1 (0 to 1)."),
             **_with_interval("log_loss", "Mean of minus the log of the true genre's probability, in nats (0 is best)."),
+            **_with_interval(
+                "top_1_any", "Share (0 to 1) whose first guess is any genre under which the track is listed."
+            ),
+            **_with_interval(
+                "top_3_any", "Share (0 to 1) of which one of the first three guesses is any genre of the track's."
+            ),
+            **_with_interval(
+                "coverage",
+                "Share (0 to 1) whose set of genres holds the genre, 0.9 or a little more by design; halves of the "
+                "held-out artists in turn set the threshold and are measured. NULL under the study's protocols",
+            ),
+            "set_size": ("double", "Mean number of genres in these sets."),
+            "threshold": (
+                "double",
+                "The probability from which on a genre is in a track's set, by all held-out tracks; the most probable "
+                "genre always is. NULL where there is no single model, or no sets.",
+            ),
             "ece": ("double", f"Expected calibration error (0 to 1) over {BINS} equal bins of the first probability."),
             "fit_seconds": ("double", "Seconds to fit, all folds together."),
             "predict_seconds": ("double", "Seconds to score the held-out tracks, all folds together."),
@@ -107,6 +124,12 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "precision": ("double", "Of the tracks taken for it, the share that is of it (0 to 1; 0 if none was)."),
             "recall": ("double", "Of its held-out tracks, the share that was taken for it (0 to 1)."),
             "f1": ("double", "Harmonic mean of precision and recall (0 to 1)."),
+            "coverage": (
+                "double",
+                "Share (0 to 1) of its held-out tracks whose set of genres holds it. What is promised, 0.9, is over "
+                "all genres together. NULL where the run has no sets.",
+            ),
+            "set_size": ("double", "Mean number of genres in the sets of its held-out tracks."),
         },
     ),
     "confusions": (
@@ -116,6 +139,10 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "genre": ("varchar", "The tracks' genre."),
             "predicted_genre": ("varchar", "The first guess."),
             "tracks": ("integer", "How many held-out tracks, 1 or more."),
+            "also_listed": (
+                "integer",
+                "How many of these are listed under the predicted genre, too (or as their own).",
+            ),
         },
     ),
     "runner_ups": (
@@ -270,6 +297,22 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "n_train": ("integer", "Tracks of known popularity that were learnt."),
             "n_test": ("integer", "Held-out tracks of known popularity: those that r2 is of."),
             "n_artists_test": ("integer", "First credited artists of the held-out tracks."),
+        },
+    ),
+    "genre_sets": (
+        "One row per clean track, with a genre or without: the genres among which the right one is nine times in ten, "
+        "by the model of ml.genre_predictions or ml.song_predictions; empty where that model has no threshold.",
+        {
+            "spotify_track_id": ("varchar", "The track, as in marts.clean_tracks."),
+            "genres": (
+                "varchar[]",
+                "The most probable first, one or more. The promise is of songs like those that were held out: of those "
+                "that were learnt it is kept more often, and of songs unlike them it may be kept less often.",
+            ),
+            "size": ("integer", "How many genres."),
+            "run_id": _RUN["run_id"],
+            "dataset": ("varchar", "The track's dataset, as in raw.datasets."),
+            "is_synthetic": ("boolean", "Whether the tracks, or what the model learnt, are made up."),
         },
     ),
     "study_figures": (

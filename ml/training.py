@@ -29,6 +29,7 @@ from ml.evaluation import Scores, calibration, confusions, importances, runner_u
 from ml.inputs import columns_of, normalised
 from ml.model_file import Model, predict_probabilities, save
 from ml.protocols import find_protocol
+from ml.sets import Measured, measure, threshold, together
 from warehouse.features import AUDIO_FEATURES
 
 IMPORTANCE_TRACKS = 2_000
@@ -42,7 +43,8 @@ STUDY_FOREST_BYTES = 4e9
 """What the study's unpruned trees may take. A node keeps 8 bytes for every genre, and each of the 150 trees has about
 a node for each track (measured: 0.97 on 10,000 to 25,000 tracks of 132 genres, 0.52 on 20,000 of 6)."""
 CODE = (
-    "dataset.py", "estimators.py", "evaluation.py", "features.py", "inputs.py", "protocols.py", "settings.py",
+    "dataset.py", "estimators.py", "evaluation.py", "features.py", "inputs.py", "protocols.py", "sets.py",
+    "settings.py",
     "training.py",
 )  # fmt: skip
 """The modules that a run's figures depend on: a change to one of them is another run."""
@@ -150,7 +152,8 @@ class Job:
     def run_id(self, tracks: Tracks) -> str:
         """The same data, splits, settings, code and versions give the same id: a repeated run replaces itself."""
         digest = hashlib.sha256(tracks.digest.encode())
-        digest.update(pd.util.hash_pandas_object(tracks.frame, index=False).to_numpy().tobytes())
+        for frame in (tracks.frame, tracks.also_listed):
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
         for split in self.splits:
             digest.update(split.train.tobytes() + b"|" + split.test.tobytes())
         for module in CODE:
@@ -214,6 +217,7 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
     fit_seconds = predict_seconds = 0.0
     converged = True
     parts, shuffled, n_shuffled = [], [], 0
+    measured: list[Measured | None] = []
     with PeakMemory() as memory:
         for split in splits:
             started = time.perf_counter()
@@ -225,6 +229,11 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
                 started = time.perf_counter()
                 parts.append(predict_probabilities(model, tracks.inputs.iloc[split.test]))
             predict_seconds += time.perf_counter() - started
+            if not plan.is_studys:
+                true = np.searchsorted(model.genres, genres[split.test])
+                measured.append(measure(true, parts[-1], tracks.first_artists[split.test], seed=seed))
+                limit = threshold(parts[-1][np.arange(len(true)), true])
+                model = replace(model, threshold=limit)
             if explain:
                 rows = _sample(split.test, IMPORTANCE_TRACKS // len(splits), seed)
                 shuffled.append(_shuffle(model, tracks, rows, seed))
@@ -232,6 +241,7 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
     probabilities, classes = np.concatenate(parts), model.genres
     test = np.concatenate([split.test for split in splits])
     true, artists = genres[test], tracks.first_artists[test]
+    sets, also_listed = together(measured), tracks.also_listed_of(test)
     n_artists = len(np.unique(artists))
     notes = plan.notes(tracks) + _input_notes(tracks, features) + _artist_notes(tracks)
     if not converged:
@@ -251,10 +261,10 @@ def fit_job(tracks: Tracks, job: Job, *, explain: bool = False) -> Run:
         tracks=tracks,
         splits=splits,
         genres=classes,
-        scores=score(true, probabilities, classes, artists=artists, seed=seed),
+        scores=score(true, probabilities, classes, also_listed=also_listed, sets=sets, artists=artists, seed=seed),
         n_artists_test=n_artists,
-        genre_scores=score_genres(true, probabilities, classes),
-        confusions=confusions(true, probabilities, classes),
+        genre_scores=score_genres(true, probabilities, classes, sets),
+        confusions=confusions(true, probabilities, classes, also_listed),
         runner_ups=runner_ups(true, probabilities, classes),
         calibration=calibration(true, probabilities, classes),
         feature_importances=pd.DataFrame(

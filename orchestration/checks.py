@@ -23,6 +23,7 @@ DRIFT = 0.02
 MODEL_RUNS = dg.AssetKey(["ml", "model_runs"])
 PREDICTIONS = dg.AssetKey(["ml", "genre_predictions"])
 SONG_PREDICTIONS = dg.AssetKey(["ml", "song_predictions"])
+SETS = dg.AssetKey(["ml", "genre_sets"])
 
 DOCUMENT_CHECKS = [
     dg.AssetCheckSpec(

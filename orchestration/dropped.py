@@ -22,13 +22,14 @@ import pyarrow.csv as pa_csv
 
 from extract.song_files import SongFileError, contained
 from ml.model_file import load
-from ml.scoring import absent
+from ml.scoring import SEPARATOR, absent
 from orchestration.failures import sentence
 from orchestration.readings import FileReading
 from orchestration.songs import scored_file
 
 ROWS = 200_000
 SHOWN = 1_000
+SET_SHOWN = 8
 BATCH = 5_000
 CPU_SECONDS = 600
 """More than the server waits: the end of a process whose server was killed."""
@@ -98,6 +99,8 @@ def _row(song: dict[str, Any], columns: Any) -> dict[str, Any]:
         "guesses": [
             (song[f"genre_{rank}"], song[f"probability_{rank}"]) for rank in (1, 2, 3) if song.get(f"genre_{rank}")
         ],
+        "set": song["genre_set"].split(SEPARATOR)[:SET_SHOWN] if song["genre_set"] else [],
+        "set_size": song["genre_set_size"] or 0,
         "problems": song["problems"],
         "missing": song["missing_features"],
     }

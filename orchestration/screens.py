@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,7 +203,7 @@ def print_songs(scored: "ScoredFile") -> None:
     """The table of the first scored songs."""
     label = ", a model of synthetic data" if scored.is_synthetic else ""
     # The guesses share a column, in which they wrap: five columns would cut genres where the screen is narrow.
-    headers = [Column("song", max_width=24), Column("its most probable genres")]
+    headers = [Column("song", max_width=24), Column("its most probable genres"), Column("set", justify="right")]
     are_missing = any(song["missing_features"] for song in scored.first)
     if are_missing:
         headers.append(Column("missing", max_width=16))
@@ -214,8 +215,10 @@ def print_songs(scored: "ScoredFile") -> None:
             for rank in range(1, 6)
             if song.get(f"genre_{rank}") is not None
         )
-        table.add_row(str(name), guesses, *([song["missing_features"]] if are_missing else []))
+        size = "" if song["genre_set_size"] is None else str(song["genre_set_size"])
+        table.add_row(str(name), guesses, size, *([song["missing_features"]] if are_missing else []))
     console.print(table)
+    console.print("set: among so many of the most probable genres the right one is nine times in ten.")
     if scored.has_more:
         console.print(f"The first {SONGS_SHOWN} songs; all of them with an OUT: predict IN OUT.")
 
@@ -260,6 +263,11 @@ def print_summary(
             f"{row.model}, {row.n_test:,} held-out tracks{label}",
             f"top-1 {row.top_1:.3f}   top-3 {row.top_3:.3f}   macro F1 {row.macro_f1:.3f}",
         )
+    for row in summary.figures[:1]:
+        table.add_row(f"{row.model}, any listed genre counts", f"top-1 {row.top_1_any:.3f}   top-3 {row.top_3_any:.3f}")
+        if row.coverage is not None:
+            size = f"among {row.set_size:.1f} genres (measured: {row.coverage:.1%})"
+            table.add_row(f"{row.model}, nine times in ten", size)
     if not summary.figures:
         table.add_row("model", "none is shown")
     if summary.left_out:
@@ -383,7 +391,8 @@ def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float
     tracks, first = runs[0].tracks, runs[0]
     label = ", synthetic" if tracks.is_synthetic else ""
     table = Table(
-        "model", "top-1", "top-3", "macro F1", "log loss", "calibration error", "fit", "memory",
+        "model", "top-1", "top-3", "any of its genres", "macro F1", "log loss", "calibration error", "sets", "fit",
+        "memory",
         title=f"{tracks.dataset}{label}: {first.protocol}, {first.folds} split(s), {first.scores.n:,} held-out tracks; "
         "in brackets the 95 % interval over artists", title_justify="left",
     )  # fmt: skip
@@ -393,14 +402,16 @@ def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float
             f"{run.name} ({run.features})",
             *(
                 f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f}-{scores[f'{name}_high']:.3f})"
-                for name in ("top_1", "top_3", "macro_f1", "log_loss")
+                for name in ("top_1", "top_3", "top_1_any", "macro_f1", "log_loss")
             ),
             f"{scores['ece']:.3f}",
+            "" if isnan(scores["coverage"]) else f"{scores['coverage']:.3f} of {scores['set_size']:.1f}",
             f"{run.fit_seconds:.1f} s",
             f"{run.peak_mb:,.0f} MB",
         )
     for name, figures in published.items():
-        cells = [f"{figures[key]:.3f}" if key in figures else "" for key in ("top_1", "top_3", "macro_f1")]
+        keys = ("top_1", "top_3", "top_1_any", "macro_f1")
+        cells = [f"{figures[key]:.3f}" if key in figures else "" for key in keys]
         table.add_row(f"{name}, as the study published it", *cells, style="dim")
     console.print(table)
     for note in dict.fromkeys(note for run in runs for note in run.notes):

@@ -4,6 +4,7 @@ Belongs here: the order of the work, and what Dagster is told of it. Not here: t
 (assets/model.py), and any fitting or scoring (ml/).
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,14 @@ from ml.settings import BASELINE, STUDY_FOREST
 from ml.training import Job, Summary, fit_job, jobs, sample_for_study_forest, save_model
 from ml.verdict import Verdict, judge, record_verdict
 from orchestration.assets.model import RUN_TABLES, Result, TrainConfig
-from orchestration.checks import PREDICTIONS, SONG_PREDICTIONS, check_model, check_predictions, previously_published
+from orchestration.checks import (
+    PREDICTIONS,
+    SETS,
+    SONG_PREDICTIONS,
+    check_model,
+    check_predictions,
+    previously_published,
+)
 from orchestration.metadata import table_metadata
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
@@ -126,17 +134,21 @@ def _repeat_the_study(
 
 def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
     """What Dagster shows of the judged run."""
-    lines = ["| model | top-1 | top-3 | macro F1 | log loss |", "|---|---|---|---|---|"]
+    names = {
+        "top-1": "top_1", "top-3": "top_3", "top-1, any listed genre": "top_1_any",
+        "top-3, any listed genre": "top_3_any", "macro F1": "macro_f1", "log loss": "log_loss",
+    }  # fmt: skip
+    lines = [f"| model | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for each in [run, *others]:
-        scores = each.scores
-        lines.append(
-            f"| {each.name} | {scores.top_1:.3f} | {scores.top_3:.3f} | {scores.macro_f1:.3f} | {scores.log_loss:.3f} |"
-        )
+        figures = " | ".join(f"{getattr(each.scores, name):.3f}" for name in names.values())
+        lines.append(f"| {each.name} | {figures} |")
+    sets = {name: getattr(run.scores, name) for name in ("coverage", "set_size")}
     folder = (MODELS / run.run_id).absolute()
     return {
         "run": run.run_id,
         "held-out tracks": run.scores.n,
-        **{name: getattr(run.scores, name) for name in ("top_1", "top_3", "macro_f1", "log_loss", "ece")},
+        **{name: getattr(run.scores, name) for name in (*names.values(), "ece")},
+        **{name: value for name, value in sets.items() if not math.isnan(value)},
         "figures": dg.MetadataValue.md("\n".join(lines)),
         "model": dg.MetadataValue.path(str(folder / "model.skops")),
         "card": dg.MetadataValue.path(str(folder / "card.md")),
@@ -144,7 +156,7 @@ def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
 
 
 def predict(warehouse: Warehouse, progress: Progress) -> Iterator[Result]:
-    """Predict the five most probable genres of every clean track, if its dataset has a model.
+    """Predict the five most probable genres of every clean track, and its set, if its dataset has a model.
 
     The tracks of a list of songs, which have no genres, are scored by the model of another dataset, if there is one.
     """
@@ -159,12 +171,15 @@ def predict(warehouse: Warehouse, progress: Progress) -> Iterator[Result]:
     if not tracks.is_labelled:
         with warehouse.connect() as connection:
             record_song_predictions(connection, tracks, predictions)
-            shown = table_metadata(connection, "ml", "song_predictions")
+            shown, sets = (table_metadata(connection, "ml", table) for table in ("song_predictions", "genre_sets"))
         yield dg.MaterializeResult(asset_key=SONG_PREDICTIONS, metadata=shown | {"run": run_id})
+        yield dg.MaterializeResult(asset_key=SETS, metadata=sets | {"run": run_id})
         return
     with warehouse.connect() as connection:
         record_predictions(connection, tracks.dataset, predictions)
-        shown, check = table_metadata(connection, "ml", "genre_predictions"), check_predictions(connection)
+        shown, sets = (table_metadata(connection, "ml", table) for table in ("genre_predictions", "genre_sets"))
+        check = check_predictions(connection)
     counts = {f"tracks {part}": int((parts == part).sum()) for part in sorted(set(parts))}
     yield dg.MaterializeResult(asset_key=PREDICTIONS, metadata=shown | counts | {"run": run_id})
+    yield dg.MaterializeResult(asset_key=SETS, metadata=sets | {"run": run_id})
     yield check

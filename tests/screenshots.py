@@ -1,4 +1,4 @@
-"""The README's pictures of the report, in docs/: `make screenshots`, which needs Debian's chromium.
+"""The README's pictures of the report and of the page, in docs/: `make screenshots`, which needs Debian's chromium.
 
 They show the published copy's data, so run it after `make run`, whose synthetic catalogue everyone has.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from ml.report import build_report
+from tests.web.conftest import serving
 from warehouse import files
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -18,7 +19,7 @@ SIZE = {"width": 1280, "height": 940}
 
 
 def main() -> None:
-    """Make the report anew in a folder of its own and write the pictures."""
+    """Make the report anew in a folder of its own, serve the page, and write the pictures."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Screenshots need chromium: apt-get install chromium.")
@@ -38,6 +39,18 @@ def main() -> None:
             map_.wait_for_function("document.getElementById('map')?.dataset.drawn", timeout=30_000)
             map_.evaluate("document.getElementById('map').scrollIntoView()")
             picture(map_, "report-map.png")
+            with serving(files.published_path()) as address:
+                song = browser.new_page(viewport=SIZE, reduced_motion="reduce")
+                song.goto(f"{address}/?q=a")
+                song.locator("#found a").first.click()
+                song.get_by_role("heading", name="It sounds like").wait_for()
+                picture(song, "page-song.png")
+                knobs = browser.new_page(viewport=SIZE, color_scheme="dark", reduced_motion="reduce")
+                knobs.goto(f"{address}/knobs")
+                knobs.locator("#like").select_option(index=1)
+                knobs.locator("#knob-tempo").press("End")
+                knobs.locator("#moved li").first.wait_for()
+                picture(knobs, "page-knobs.png")
             browser.close()
 
 

@@ -286,6 +286,9 @@ def _keep_only(connection: duckdb.DuckDBPyConnection, copy: str, run_id: str | N
         connection.execute(f"delete from {ml}.genre_predictions where run_id is distinct from ?", [run_id])
     for table in sorted(held & {"song_predictions", "genre_clusters", "popularity_fits"}):
         connection.execute(f"delete from {ml}.{table} where tracks_digest <> ?", [digest])
+    if "genre_sets" in held:  # they go with their predictions
+        kept = " union ".join(f"select run_id, dataset from {ml}.{table}_predictions" for table in ("genre", "song"))
+        connection.execute(f"delete from {ml}.genre_sets where (run_id, dataset) not in ({kept})")
 
 
 def difference(warehouse: Path | None = None, published: Path | None = None) -> Difference:

@@ -5,6 +5,7 @@ in it, which is the process's (orchestration/dropped.py), and what the page show
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ SCORE_SECONDS = 180.0
 KEPT = 10
 KEPT_SECONDS = 1800.0
 LONGEST_NAME = 100
+PREFIX = "song-genres-page-"
 
 
 class Refused(Exception):
@@ -72,7 +74,10 @@ class DropFolder:
     def __init__(self, scorer: Sequence[str], *, score_seconds: float = SCORE_SECONDS) -> None:
         self._scorer = scorer
         self._score_seconds = score_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="song-genres-"))  # of mode 700
+        _remove_dead()
+        made = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}"))  # of mode 700
+        self._lock = _locked(made)  # held until this process ends, however it does
+        self._folder = made.rename(made.with_name(made.name.removeprefix("new-")))
         self._files: dict[str, Dropped] = {}
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -162,6 +167,33 @@ class DropFolder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """Our lock on a folder of our own; None where another process holds it, or it is not ours."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(lock).st_uid != os.geteuid():
+            raise OSError
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _remove_dead() -> None:
+    """Remove what servers left that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        lock = _locked(folder)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
 async def _store(content: AsyncIterable[bytes], path: Path, too_large: Refused) -> None:

@@ -58,6 +58,13 @@ def middle(snapshot: Snapshot) -> dict[str, float]:
     return dict(snapshot.once("middle", of_all))
 
 
+def known_of_none(snapshot: Snapshot) -> list[str]:
+    """The audio features that are unknown of every song."""
+    counts = ", ".join(f"count({name}) as {name}" for name in AUDIO_FEATURES)
+    (found,) = snapshot.once("known", lambda copy: copy.rows(f"select {counts} from marts.clean_tracks"))
+    return [name for name, songs in found.items() if not songs]
+
+
 def knobs() -> list[dict[str, Any]]:
     """The knobs in the study's order: feature, name, low, high, step, and factor and unit of the value to show."""
     return [
@@ -109,7 +116,9 @@ def hear(
     base: Mapping[str, float | None],
     song: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the model makes of a sound: `genres`, the first ten with probabilities, `moved`, `told`, and `hears`.
+    """What the model makes of a sound: `genres`, the first ten with probabilities, `set`, `moved`, `told`, and `hears`.
+
+    `set` has the genres among which the right one is nine times in ten; it is empty for a model without sets.
 
     `moved` has for each feature that differs from `base` by how much the first genre's probability is higher (0 to 1,
     or below 0) than with that feature alone put back, the largest change first. What the model reads beside the sound
@@ -118,6 +127,7 @@ def hear(
     """
     from ml.inputs import TEXTS
     from ml.model_file import predict_probabilities  # skops takes half a second to import
+    from ml.sets import members
 
     model = snapshot.model
     changed = [name for name in AUDIO_FEATURES if name in model.columns and values[name] != base[name]]
@@ -127,7 +137,8 @@ def hear(
     for name, value in told.items():
         inputs[name] = pd.Series([value] * len(sounds), dtype=object if name in TEXTS else float)
     probabilities = _one_at_a_time.submit(predict_probabilities, model, inputs).result()
-    order = np.argsort(-probabilities[0], kind="stable")[:RANKED]
+    order = np.argsort(-probabilities[0], kind="stable")
+    size = 0 if model.threshold is None else np.count_nonzero(members(probabilities[:1], model.threshold))
     first = int(order[0])
     moved = [
         {"feature": name, "name": FEATURES[name][0], "change": float(probabilities[0, first] - back[first])}
@@ -135,8 +146,10 @@ def hear(
     ]
     return {
         "genres": [
-            {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])} for place in order
+            {"genre": str(model.genres[place]), "probability": float(probabilities[0, place])}
+            for place in order[:RANKED]
         ],
+        "set": [str(model.genres[place]) for place in order[:size]],
         "moved": sorted(moved, key=lambda entry: -abs(entry["change"])),
         "told": told, "hears": any(name in model.columns for name in AUDIO_FEATURES),
     }  # fmt: skip

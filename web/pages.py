@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import ChoiceLoader, PackageLoader
 
 from ml.charts import CHARTS, Chart
-from ml.charts.style import BLUE, THEMES, Drawing, NothingToDraw, bars_by_genre, template
+from ml.charts.style import BLUE, FEATURES, THEMES, Drawing, NothingToDraw, bars_by_genre, template
 from ml.clusters import standardised_means
 from ml.dataset import ModelError
 from ml.report import drawn_entry, environment, script_json
@@ -73,14 +73,16 @@ def song_page(snapshot: Snapshot, track_id: str, *, same_artist: bool) -> str | 
         return None
     recorded = songs.predictions_of(snapshot, track_id)
     guesses, part, missing = recorded, recorded[0]["part"] if recorded else "", ""
+    genre_set = songs.set_of(snapshot, track_id)
     if not recorded:
         try:
-            guesses = knobs.hear(snapshot, song, song, song)["genres"][:5]
+            heard = knobs.hear(snapshot, song, song, song)
+            guesses, genre_set = heard["genres"][:5], heard["set"]
         except ModelError as error:
             missing = _first_line(error)
     genre = song["genre"] or (guesses[0]["genre"] if guesses else None)
     return render(
-        "song.html", snapshot, song=song, guesses=guesses, missing=missing, place="search",
+        "song.html", snapshot, song=song, guesses=guesses, genre_set=genre_set, missing=missing, place="search",
         learnt=songs.PART_WORDS.get(part or "", "The model was made of other songs, and has not learnt this one."),
         genres=songs.genres_of(snapshot, track_id), genre=genre, same_artist=same_artist,
         profile=songs.profile(snapshot, genre, song) if genre else [],
@@ -105,9 +107,12 @@ def knobs_page(snapshot: Snapshot, given: Mapping[str, str]) -> str:
         heard = knobs.hear(snapshot, values, base, song)
     except ModelError as error:
         missing = _first_line(error)
+    useless = knobs.known_of_none(snapshot)
+    unknown = [name for name in AUDIO_FEATURES if song and song[name] is None and name not in useless]
+    words = {"unknown": [FEATURES[name][0] for name in unknown], "useless": [FEATURES[name][0] for name in useless]}
     return render(
         "knobs.html", snapshot, knobs=knobs.knobs(), values=values, base=base, song=song, heard=heard,
-        missing=missing, typical=knobs.typical(snapshot), names=NAMES, place="knobs",
+        missing=missing, typical=knobs.typical(snapshot), names=NAMES, place="knobs", **words,
     )  # fmt: skip
 
 
@@ -148,6 +153,7 @@ def genre_page(snapshot: Snapshot, genre: str) -> str | None:
     return render(
         "genre.html", snapshot, genre=genre, tracks=found[0]["tracks"], profile=songs.profile(snapshot, genre),
         typical=songs.typical_songs(snapshot, genre), confusions=songs.confusions(snapshot, genre),
+        coverage=songs.coverage(snapshot, genre),
         alike=snapshot.once("alike", _alike).get(genre, []), place="map",
     )  # fmt: skip
 

@@ -58,7 +58,7 @@ class Snapshot:
         self.dataset, self._songs_are_synthetic = str(dataset), bool(is_synthetic)
         self._once: dict[str, Any] = {}
         shown = self._shown_model()
-        self.run, self.finding = self._run(shown.run_id), shown.finding
+        self.run, self.finding = self._run(shown.run_id) or self._lent(), shown.finding
         thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
         self._songs = thread.submit(self._read_songs)
         self._sounds = thread.submit(self._read_sounds)
@@ -133,6 +133,13 @@ class Snapshot:
 
     def _run(self, run_id: str | None) -> dict[str, Any] | None:
         runs = self.rows("select * from ml.model_runs where run_id = ?", [run_id]) if run_id else []
+        return runs[0] if runs else None
+
+    def _lent(self) -> dict[str, Any] | None:
+        """The run of another dataset whose model named the genres of songs that have none."""
+        runs = self.may_have(
+            "select * from ml.model_runs where run_id = (select any_value(run_id) from ml.song_predictions)"
+        )
         return runs[0] if runs else None
 
     def _read_songs(self) -> None:

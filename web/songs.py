@@ -78,6 +78,12 @@ def predictions_of(snapshot: Snapshot, track_id: str) -> list[dict[str, Any]]:
     )
 
 
+def set_of(snapshot: Snapshot, track_id: str) -> list[str]:
+    """The genres among which a song's own is nine times in ten, most probable first; none where it has no set."""
+    found = snapshot.may_have("select genres from ml.genre_sets where spotify_track_id = ?", [track_id])
+    return list(found[0]["genres"]) if found else []
+
+
 def nearest(snapshot: Snapshot, row: int, *, same_artist: bool = False) -> list[dict[str, Any]]:
     """The songs at the smallest distance over the standardised features, with `distance`.
 
@@ -146,6 +152,17 @@ def genres(snapshot: Snapshot) -> list[dict[str, Any]]:
             "group by genre order by genre"
         ),
     )
+
+
+def coverage(snapshot: Snapshot, genre: str) -> dict[str, Any] | None:
+    """How often a set holds the genre where it is right: coverage, set_size and support; None where that is unknown."""
+    run_id = snapshot.run and snapshot.run["run_id"]
+    found = snapshot.may_have(
+        "select coverage, set_size, support from ml.genre_scores where (run_id, genre) = (?, ?) "
+        "and coverage is not null",
+        [run_id, genre],
+    )
+    return found[0] if found else None
 
 
 def confusions(snapshot: Snapshot, genre: str) -> dict[str, list[dict[str, Any]]]:

@@ -1,83 +1,17 @@
 """The report's charts: pure functions from a table to a drawing, and the list of what the page shows.
 
 Belongs here: from which query each chart is drawn, on which rows, and how to read it. Not here: how it is drawn
-(data.py, genres.py, model.py, comparison.py), files and HTML (ml/report.py). Adding a chart is a function that gives a
-`Drawing`, and an entry in CHARTS.
+(data.py, genres.py, model.py, sets.py, comparison.py), files and HTML (ml/report.py). Adding a chart is a function that
+gives a `Drawing`, and an entry in CHARTS.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from ml.charts import comparison, data, genres, model, sets
+from ml.charts.chart import CLEAN, DISCRETE, HELD_OUT, Chart, confusions_of, first, pooled, sum_of
+from ml.charts.style import ALL
 
-import pandas as pd
+__all__ = ["CHARTS", "Chart"]
 
-from ml.charts import comparison, data, genres, model
-from ml.charts.style import ALL, Drawing
-from warehouse.features import DISCRETE_FEATURES
-
-OTHERS = "other genres"
-
-
-def rows_of(table: pd.DataFrame, chosen: list[str]) -> pd.DataFrame:
-    """The rows of the chosen genres, and of all genres together where the table has them."""
-    return table[table["genre"].isin([*chosen, ALL])] if "genre" in table else table
-
-
-def _confusions_of(counts: pd.DataFrame, chosen: list[str]) -> pd.DataFrame:
-    """The rows of the chosen genres, with one column for all the genres that were not chosen."""
-    rows = rows_of(counts, chosen)
-    rows = rows.assign(predicted_genre=rows["predicted_genre"].where(rows["predicted_genre"].isin(chosen), OTHERS))
-    return rows.groupby(["genre", "predicted_genre"], as_index=False)[["tracks", "share"]].sum()
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart of the page.
-
-    `query` reads the published copy (`$run_id` is the run shown); `prepare` makes from its rows the table behind the
-    chart, which the page offers as CSV; `narrow` keeps the genres that the reader asked for; `draw` draws what is left.
-    `rows` says on which rows it was computed, with {n} for their number, which `count` finds in the table; `no_rows`
-    is the sentence where there are none. `choose` names what the reader chooses; `search` says that genres can be
-    searched for among the bars. With `families` the query's rows get the family of their genre before `prepare`.
-    """
-
-    key: str
-    section: str
-    name: str
-    how_to_read: str
-    rows: str
-    query: str
-    draw: Callable[[pd.DataFrame], Drawing]
-    count: Callable[[pd.DataFrame], int]
-    prepare: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
-    narrow: Callable[[pd.DataFrame, list[str]], pd.DataFrame] = rows_of
-    choose: str = ""
-    search: bool = False
-    families: bool = False
-    no_rows: str = ""
-
-    @property
-    def needs_run(self) -> bool:
-        """Whether it shows a model run."""
-        return "$run_id" in self.query
-
-
-HELD_OUT = "n = {n:,} held-out tracks"
-CLEAN = "n = {n:,} clean tracks, each under the genre it was first listed under"
-_DISCRETE = ", ".join(f"'{name}'" for name in DISCRETE_FEATURES)
-
-
-def _first(table: pd.DataFrame, column: str) -> int:
-    return int(table[column].iloc[0])
-
-
-def _sum(column: str) -> Callable[[pd.DataFrame], int]:
-    return lambda table: int(table[column].sum())
-
-
-def _pooled(table: pd.DataFrame) -> int:
-    """The tracks behind histograms or quantiles: of all genres together, in the feature that is known of most."""
-    return int(table[table["genre"] == ALL].groupby("feature")["tracks"].sum().max())
-
+FIGURES = ("top_1", "top_3", "macro_f1", "top_1_any", "top_3_any")
 
 CHARTS = (
     Chart(
@@ -86,9 +20,10 @@ CHARTS = (
         name="The answer in figures",
         how_to_read="A longer bar is better. The thin line is the 95% interval: drawing the held-out artists anew "
         "would move the figure within it. Where the genres are the study's, its published figures stand beside them: "
-        "they are for its own tracks, split by row, so that artists were on both sides.",
+        "they are for its own tracks, split by row, so that artists were on both sides. In the table, top_1_any and "
+        "top_3_any count any genre under which a track is listed.",
         rows=HELD_OUT + ", the same for every model measured here",
-        query="""
+        query=f"""
             with shown as (select * from ml.model_runs where run_id = $run_id),
             contenders as (
                 select 1 as place, model || ' (this model)' as contender, * from shown
@@ -104,13 +39,13 @@ CHARTS = (
                 )
             ),
             measured as (
-                select place, contender, run_id, n_test, 'top_1' as figure, top_1 as value, top_1_low as low,
-                    top_1_high as high from contenders
-                union all
-                select place, contender, run_id, n_test, 'top_3', top_3, top_3_low, top_3_high from contenders
-                union all
-                select place, contender, run_id, n_test, 'macro_f1', macro_f1, macro_f1_low, macro_f1_high
-                from contenders
+                {
+            " union all ".join(
+                f"select place, contender, run_id, n_test, '{name}' as figure, {name} as value, {name}_low as low, "
+                f"{name}_high as high from contenders"
+                for name in FIGURES
+            )
+        }
             ),
             published as (
                 select 4 as place, 'the study''s forest, as published on its data' as contender, null as run_id,
@@ -122,10 +57,10 @@ CHARTS = (
             )
             select contender, figure, value, low, high, n_test, run_id
             from (select * from measured union all select * from published)
-            order by place, list_position(['top_1', 'top_3', 'macro_f1'], figure)
+            order by place, list_position({list(FIGURES)}, figure)
         """,
         draw=comparison.answer,
-        count=lambda table: _first(table, "n_test"),
+        count=lambda table: first(table, "n_test"),
     ),
     Chart(
         key="cleaning",
@@ -136,7 +71,7 @@ CHARTS = (
         rows="n = {n:,} listings; each that is not clean stands in marts.rejected_listings with its reason",
         query="select step, rule, description, rows_removed, rows_after from marts.cleaning_audit order by step",
         draw=data.cleaning,
-        count=lambda table: _first(table, "rows_after"),
+        count=lambda table: first(table, "rows_after"),
     ),
     Chart(
         key="tracks-per-genre",
@@ -147,7 +82,7 @@ CHARTS = (
         rows=CLEAN,
         query="select genre, count(*) as tracks from marts.clean_tracks group by genre order by tracks desc, genre",
         draw=data.tracks_per_genre,
-        count=_sum("tracks"),
+        count=sum_of("tracks"),
         search=True,
         families=True,
     ),
@@ -165,7 +100,7 @@ CHARTS = (
         """,
         narrow=lambda pairs, chosen: pairs[pairs[["genre", "other_genre"]].isin(chosen).any(axis="columns")],
         draw=data.overlap,
-        count=lambda table: _first(table, "clean_tracks"),
+        count=lambda table: first(table, "clean_tracks"),
         no_rows="no track is listed under more than one genre, so none overlap.",
     ),
     Chart(
@@ -184,7 +119,7 @@ CHARTS = (
             group by genre, decade order by mean_year, genre, decade
         """,
         draw=data.decades,
-        count=_sum("tracks"),
+        count=sum_of("tracks"),
         no_rows="no track has a release date and a genre, because the source gives none.",
     ),
     Chart(
@@ -199,16 +134,16 @@ CHARTS = (
                 round(min(lower_bound - (bin - 1) % 5 * (upper_bound - lower_bound)), 6) + 0 as lower_bound, -- no -0
                 round(min(lower_bound + (5 - (bin - 1) % 5) * (upper_bound - lower_bound)), 6) + 0 as upper_bound,
                 cast(sum(tracks) as bigint) as tracks
-            from marts.feature_distribution where feature not in ({_DISCRETE})
+            from marts.feature_distribution where feature not in ({DISCRETE})
             group by genre, feature, (bin - 1) // 5
             union all
             select coalesce(genre, '{ALL}'), feature, bin, ceil(lower_bound - 1e-6) + 0, ceil(lower_bound - 1e-6) + 0,
                 tracks
-            from marts.feature_distribution where feature in ({_DISCRETE})
+            from marts.feature_distribution where feature in ({DISCRETE})
             order by genre, feature, bin
         """,
         draw=data.distributions,
-        count=_pooled,
+        count=pooled,
         choose="genre",
     ),
     Chart(
@@ -220,12 +155,12 @@ CHARTS = (
         rows=CLEAN,
         query=f"""
             select coalesce(genre, '{ALL}') as genre, feature, lower_bound, upper_bound, tracks
-            from marts.feature_distribution where feature not in ({_DISCRETE})
+            from marts.feature_distribution where feature not in ({DISCRETE})
             order by genre, feature, bin
         """,
         prepare=data.quantiles,
         draw=data.boxes,
-        count=_pooled,
+        count=pooled,
         choose="feature",
         search=True,
     ),
@@ -252,7 +187,7 @@ CHARTS = (
         query="select genre, feature, mean, tracks from marts.genre_summary order by genre, feature",
         prepare=genres.map_table,
         draw=genres.genre_map,
-        count=_sum("tracks"),
+        count=sum_of("tracks"),
         choose="genre",
     ),
     Chart(
@@ -282,7 +217,7 @@ CHARTS = (
             order by rowid
         """,
         draw=comparison.popularity,
-        count=lambda table: _first(table, "n_test"),
+        count=lambda table: first(table, "n_test"),
         no_rows="popularity is unknown, the same for all tracks, or known of the tracks of too few artists.",
     ),
     Chart(
@@ -297,7 +232,7 @@ CHARTS = (
             where run_id = $run_id order by f1 desc, genre
         """,
         draw=model.f1,
-        count=_sum("support"),
+        count=sum_of("support"),
         search=True,
         families=True,
     ),
@@ -314,7 +249,7 @@ CHARTS = (
             where run_id = $run_id order by n_tracks desc, genre
         """,
         draw=model.precision_recall,
-        count=_sum("support"),
+        count=sum_of("support"),
     ),
     Chart(
         key="confusions",
@@ -329,9 +264,9 @@ CHARTS = (
             where run_id = $run_id and tracks > 0 order by genre, tracks desc, predicted_genre
         """,
         prepare=model.confusion_table,
-        narrow=_confusions_of,
+        narrow=confusions_of,
         draw=model.confusions,
-        count=_sum("tracks"),
+        count=sum_of("tracks"),
     ),
     Chart(
         key="runner-ups",
@@ -376,7 +311,62 @@ CHARTS = (
             where run_id = $run_id order by bin
         """,
         draw=model.calibration,
-        count=_sum("tracks"),
+        count=sum_of("tracks"),
+    ),
+    Chart(
+        key="sharing",
+        section="The model",
+        name="Is a wrong guess wrong?",
+        how_to_read="All first guesses that are not the genre that a track is listed under first. A guess of the first "
+        "kind is right by another listing of the very track. Of the second kind are guesses of a genre that has some "
+        "track in common with the right one, which where genres overlap widely says little.",
+        rows=HELD_OUT + ", right guesses among them",
+        query="""
+            with learnt as (select genre from ml.genre_scores where run_id = $run_id),
+            overlap as (
+                select genre, other_genre from marts.genre_overlap
+                where genre in (from learnt) and other_genre in (from learnt)
+            ),
+            pairs as (from overlap union select other_genre, genre from overlap),
+            judged as (
+                select confused.*, pairs.genre is not null as shares_tracks
+                from ml.confusions as confused
+                left join pairs
+                    on (confused.genre, confused.predicted_genre) = (pairs.genre, pairs.other_genre)
+                where run_id = $run_id
+            )
+            select genre, sum(tracks)::bigint as tracks,
+                coalesce(sum(tracks) filter (genre <> predicted_genre), 0)::bigint as wrong,
+                coalesce(sum(also_listed) filter (genre <> predicted_genre), 0)::bigint as also_listed,
+                coalesce(sum(tracks - also_listed) filter (genre <> predicted_genre and shares_tracks), 0)::bigint
+                    as shares_tracks,
+                (select count(*) // 2 from pairs) as pairs_that_share,
+                (select n_genres * (n_genres - 1) // 2 from ml.model_runs where run_id = $run_id) as pairs
+            from judged group by genre order by genre
+        """,
+        draw=sets.sharing,
+        count=sum_of("tracks"),
+    ),
+    Chart(
+        key="sets",
+        section="The model",
+        name="Do the sets keep their promise?",
+        how_to_read="Each prediction comes with a set of genres: nine times in ten the right genre is among these. A "
+        "dot is the share of a genre's tracks for which it was, and the dotted line what is promised of all genres "
+        "together; of one genre it may be less. Half of the held-out artists set from which probability on a genre is "
+        "in the set, and the tracks of the other half are counted here, and the reverse. Songs unlike these are "
+        "promised nothing.",
+        rows=HELD_OUT,
+        query="""
+            select genre, scores.coverage, scores.set_size, support, runs.coverage as coverage_of_all,
+                runs.set_size as set_size_of_all, n_genres
+            from ml.genre_scores as scores inner join ml.model_runs as runs using (run_id)
+            where run_id = $run_id and scores.coverage is not null order by scores.coverage, genre
+        """,
+        draw=sets.coverage,
+        count=sum_of("support"),
+        search=True,
+        no_rows="the run has no sets of genres: too few artists were held out, or the study's protocol has none.",
     ),
     Chart(
         key="models",
@@ -397,7 +387,7 @@ CHARTS = (
             order by top_1 desc, model
         """,
         draw=comparison.models,
-        count=lambda table: _first(table, "n_test"),
+        count=lambda table: first(table, "n_test"),
     ),
     Chart(
         key="protocols",

@@ -11,15 +11,19 @@ from pydantic import Field
 
 from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from ml.tables import TABLES
-from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS, SONG_PREDICTIONS
+from orchestration.checks import MODEL_CHECKS, PREDICTION_CHECKS, PREDICTIONS, SETS, SONG_PREDICTIONS
 from orchestration.failures import told_in_a_sentence
 from orchestration.resources import Warehouse
 from warehouse.progress import Progress
 
-FINDINGS = ("genre_clusters", "popularity_fits")
+PREDICTED = {PREDICTIONS, SONG_PREDICTIONS, SETS}
+FINDINGS = {dg.AssetKey(["ml", table]) for table in ("genre_clusters", "popularity_fits")}
 """What is found in the clean tracks beside the models (assets/findings.py)."""
-RUN_TABLES = [table for table in TABLES if not table.endswith("_predictions") and table not in FINDINGS]
+RUN_TABLES = [table for table in TABLES if dg.AssetKey(["ml", table]) not in PREDICTED | FINDINGS]
 """What a training run writes."""
+
+LEARNT = ("clean_tracks", "track_artists", "track_details", "track_genres")
+"""The marts that a training run reads."""
 
 Result = dg.MaterializeResult | dg.AssetCheckResult
 
@@ -55,7 +59,8 @@ def table_spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         description=comment,
         deps=deps,
         metadata={"dagster/column_schema": schema},
-        skippable=table.endswith("_predictions"),  # where no model may be shown there are none, and never both
+        skippable=dg.AssetKey(["ml", table])
+        in PREDICTED,  # where no model may be shown there are none, and never of both kinds
     )
 
 
@@ -63,8 +68,8 @@ def table_spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
 # after them goes on all the same.
 @dg.multi_asset(
     specs=[
-        *(table_spec(table, [["marts", "clean_tracks"], ["marts", "track_artists"]]) for table in RUN_TABLES),
-        *(table_spec(key.path[1], [["ml", "model_runs"]]) for key in (PREDICTIONS, SONG_PREDICTIONS)),
+        *(table_spec(table, [["marts", name] for name in LEARNT]) for table in RUN_TABLES),
+        *(table_spec(key.path[1], [["ml", "model_runs"]]) for key in sorted(PREDICTED)),
     ],
     check_specs=[*MODEL_CHECKS, *PREDICTION_CHECKS],
     can_subset=True,
@@ -80,10 +85,9 @@ def genre_model(
 
     results: list[Result] = []
     with told_in_a_sentence():
-        predicted = {PREDICTIONS, SONG_PREDICTIONS}
-        if context.selected_asset_keys - predicted:
+        if context.selected_asset_keys - PREDICTED:
             results += train(config, warehouse, progress)
-        if context.selected_asset_keys & predicted:
+        if context.selected_asset_keys & PREDICTED:
             results += predict(warehouse, progress)
     for result in results:
         if isinstance(result, dg.AssetCheckResult):

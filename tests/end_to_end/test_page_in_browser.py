@@ -3,7 +3,10 @@
 It is served as people have it, over a small published copy that is made in seconds (tests/web/published_copy.py).
 """
 
+import csv
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.conftest import open_page
 from tests.end_to_end.test_report_in_browser import AXE, NARROW, WIDE
+from tests.extract.test_own_music import HISTORY
 from tests.web.conftest import serving
 from tests.web.published_copy import HOSTILE, make_copy
 from tests.web.test_dropped import songs_csv
@@ -125,6 +129,33 @@ def test_a_file_is_dropped_and_its_songs_are_downloaded(page: Page, tmp_path: Pa
     assert '\n"\'=1+1"' in Path(download.value.path()).read_text()
     page.locator("#remove").click()
     expect(page.locator("h1")).to_have_text("Drop a file")
+
+
+def test_exportifys_file_and_spotifys_zip_are_dropped(page: Page, tmp_path: Path) -> None:
+    """Guards against the files that people have in hand: a playlist is scored, and an account's data are told how."""
+    header = (
+        "Track URI,Track Name,Artist Name(s),Release Date,Duration (ms),Added By,Danceability,Energy,Key,Loudness,Mode,"
+        "Speechiness,Acousticness,Instrumentalness,Liveness,Valence,Tempo,Time Signature\n"
+    )
+    row = "spotify:track:4Ub8UsjWuewQrPhuepfVp{0},Liked {0},Ann;Bob,1999-05-01,200000,wanda,"
+    row += ".5,.9,1,-5,1,.1,.1,0,.1,.5,120,4\n"
+    playlist, account = tmp_path / "liked_songs.csv", tmp_path / "my_spotify_data.zip"
+    playlist.write_text(header + "".join(row.format(number) for number in range(3)))
+    page.goto("/file")
+    page.locator("#file").set_input_files(playlist)
+    expect(page.locator("h1")).to_have_text("liked_songs.csv")
+    expect(page.locator("h2").first).to_have_text("3 songs")
+    expect(page.locator("tbody tr").first).to_contain_text("Liked 0")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all as CSV").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [row["Track Name"] for row in rows] == ["Liked 0", "Liked 1", "Liked 2"]
+    assert all(row["genre_set"].startswith(row["genre_1"]) for row in rows)
+    with zipfile.ZipFile(account, "w") as archive:
+        archive.writestr("Spotify Extended/Streaming_History_Audio_2023_1.json", json.dumps(HISTORY))
+    page.locator("#file").set_input_files(account)
+    expect(page.locator(".error-words")).to_contain_text("my_spotify_data.zip")
+    expect(page.locator(".error-words")).to_contain_text("make run INPUT=")
 
 
 def test_a_click_on_the_map_opens_the_genre(page: Page) -> None:

@@ -63,6 +63,8 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
         from (values (0, 'listings', 'All', {len(frame) + 10}, 0, {len(frame) + 10}),
                 (1, 'exact_repeat', 'Equal', {len(frame) + 10}, 10, {len(frame)}))
             as audit(step, rule, description, rows_before, rows_removed, rows_after);
+        create table marts.track_genres as
+        select spotify_track_id, genre, 1 as listings, true as is_kept from frame;
         create table marts.track_details as
         select spotify_track_id, album_name,
             (1935 + 7 * row_number() over (order by spotify_track_id) % 90)::integer as release_year,

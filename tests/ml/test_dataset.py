@@ -179,6 +179,9 @@ def test_tracks_are_loaded_with_their_credits_in_order(connection: duckdb.DuckDB
         create table marts.track_details as
         select 'id1' as spotify_track_id, 1994 as release_year, 'Blue' as album_name, 'made_up' as dataset,
             true as is_synthetic;
+        create table marts.track_genres as
+        from (values ('id0', 'g', true), ('id0', 'h', false), ('id2', 'g', true), ('id2', 'f', false))
+            as listed(spotify_track_id, genre, is_kept);
         """
     )
     tracks = load_tracks(connection)
@@ -186,6 +189,8 @@ def test_tracks_are_loaded_with_their_credits_in_order(connection: duckdb.DuckDB
     assert tracks.is_synthetic
     assert tracks.inputs["release_year"].fillna(0).tolist() == [0, 1994, 0], "and what has no details is unknown"
     assert tracks.inputs["album_name"].where(tracks.inputs["album_name"].notna(), "").tolist() == ["", "Blue", ""]
+    assert tracks.also_listed.to_numpy().tolist() == [[2, "h"], [0, "f"]]
+    assert tracks.also_listed_of(np.array([1, 2])).to_numpy().tolist() == [[1, "h"]]
     by_row = tracks.credits.groupby("row")["artist"].apply(list)
     assert len(by_row[2]) == 2
     assert tracks.first_artists[2] == by_row[2][0]

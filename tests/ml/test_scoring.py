@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 
 from extract.song_files import ReadingOptions, SongFileError
 from ml.dataset import ModelError, Tracks
+from ml.estimators import TRUSTED_TYPES
 from ml.model_file import FORMAT, Model, load, predict_probabilities, save
-from ml.predictions import first_genres, predict_tracks, record_predictions
+from ml.predictions import Predicted, guess, predict_tracks, record_predictions
 from ml.scoring import Tally, absent, write_songs
 from ml.spark import fields_by_name
 from ml.tables import create_ml_tables
@@ -107,9 +108,13 @@ def test_of_equal_probabilities_the_first_genre_comes_first() -> None:
             return np.tile([0.0, 0.2, 0.2, 0.4, 0.2, 0.0, 0.0], (len(inputs), 1))
 
     even = Model("even-1", "even", Even(), "made_up", True)
-    numbers, probabilities = first_genres(even, pd.DataFrame(0.0, index=range(2), columns=AUDIO_FEATURES))
-    assert numbers.tolist() == [[3, 1, 2, 4, 0]] * 2
-    assert probabilities.tolist() == [[0.4, 0.2, 0.2, 0.2, 0.0]] * 2
+    songs = pd.DataFrame(0.0, index=range(2), columns=AUDIO_FEATURES)
+    found = guess(even, songs)
+    assert found.numbers.tolist() == [[3, 1, 2, 4, 0]] * 2
+    assert found.probabilities.tolist() == [[0.4, 0.2, 0.2, 0.2, 0.0]] * 2
+    assert found.sets.to_pylist() == [None, None]
+    for threshold, genres in ((0.2, "dbce"), (0.0, "dbceafg"), (0.3, "d"), (0.9, "d")):
+        assert guess(replace(even, threshold=threshold), songs).sets.to_pylist() == [list(genres)] * 2
 
 
 def test_every_track_has_ranks_in_falling_probability(
@@ -131,6 +136,10 @@ def test_every_track_has_ranks_in_falling_probability(
     assert ranked["probability"].agg(lambda falling: falling.is_monotonic_decreasing).all()
     assert ranked["probability"].sum().to_numpy() == pytest.approx(1.0)
     first = rows[rows["rank"] == 1].set_index("spotify_track_id")["genre"]
+    sets = connection.execute("select spotify_track_id, genres, size, dataset from ml.genre_sets").fetchall()
+    assert len(sets) == len(tracks.frame)
+    for track_id, genres, size, dataset in sets:
+        assert (genres[0], len(genres), dataset) == (first[track_id], size, "made_up")
     best = model.genres[predict_probabilities(model, tracks.frame).argmax(axis=1)]
     assert first[tracks.frame["spotify_track_id"]].tolist() == best.tolist()
 
@@ -142,10 +151,10 @@ def test_predictions_that_fail_leave_the_old_ones(
     create_ml_tables(connection)
     parts = np.full(len(tracks.frame), "train")
 
-    def predictions() -> Iterator[pa.Table]:
+    def predictions() -> Iterator[Predicted]:
         return predict_tracks(model, tracks.frame, parts, progress=lambda *_: None, batch=50)
 
-    def broken() -> Iterator[pa.Table]:
+    def broken() -> Iterator[Predicted]:
         yield next(predictions())
         raise MemoryError
 
@@ -153,6 +162,27 @@ def test_predictions_that_fail_leave_the_old_ones(
     with pytest.raises(MemoryError):
         record_predictions(connection, tracks.dataset, broken())
     assert connection.execute("select count(*) from ml.genre_predictions").fetchone() == (len(tracks.frame) * 3,)
+    assert connection.execute("select count(*) from ml.genre_sets").fetchone() == (len(tracks.frame),)
+
+
+def test_a_song_has_its_set_and_a_file_of_an_earlier_version_none(
+    model: Model, model_path: Path, tmp_path: Path
+) -> None:
+    """Guards against a set of another order than the guesses, and a model that cannot be read after an update."""
+    assert model.threshold is not None
+    songs = songs_csv(tmp_path, {})
+    (song,) = scored(replace(model, threshold=0.0), songs)
+    assert song["genre_set"].split("; ") == [song[f"genre_{rank}"] for rank in (1, 2, 3)]
+    assert song["genre_set_size"] == 3
+    content = sio.load(model_path, trusted=sorted(TRUSTED_TYPES))
+    old = tmp_path / "old.skops"
+    del content["threshold"]
+    sio.dump(content, old)
+    (song,) = scored(load(old), songs)
+    assert (song["genre_1"], song["genre_set"], song["genre_set_size"]) == ("Ambient", None, None)
+    sio.dump(content | {"threshold": 7.0}, old)
+    with pytest.raises(ModelError, match="its threshold is no probability"):
+        load(old)
 
 
 def test_a_song_is_scored_and_says_what_was_missing(model: Model, tmp_path: Path) -> None:
@@ -197,7 +227,7 @@ def test_a_row_that_cannot_be_read_keeps_its_place_and_is_given_no_genre(model: 
     rows = pa.concat_tables(found).to_pylist()
     assert [row["song_name"] for row in rows] == ["Drone", None, "Drone", "Last"]
     assert rows[1]["problems"] == "line 3: 2 fields, where the header has 14"
-    assert (rows[1]["genre_1"], rows[1]["probability_1"]) == (None, None)
+    assert [rows[1][name] for name in ("genre_1", "probability_1", "genre_set", "genre_set_size")] == [None] * 4
     assert [row["genre_1"] for row in (rows[0], rows[3])] == ["Ambient", "Ambient"]
     assert tally.problems[0] == "row 2, line 3: 2 fields, where the header has 14"
 

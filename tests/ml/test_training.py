@@ -16,6 +16,7 @@ from ml.card import write_card
 from ml.dataset import ModelError, Split, Tracks, split_by_artist
 from ml.estimators import ESTIMATORS
 from ml.features import Numbers
+from ml.model_file import predict_probabilities
 from ml.records import recall, record
 from ml.settings import DEFAULT
 from ml.tables import create_ml_tables
@@ -72,6 +73,34 @@ def test_figures_are_recorded_once_a_run_on_held_out_rows(
     assert support == [("Ambient", 60, 42, 18), ("Jazz", 60, 42, 18), ("Punk", 60, 42, 18)]
 
 
+def test_sets_are_measured_and_their_threshold_goes_with_the_model(
+    tracks: Tracks, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Guards against a threshold of other tracks than those held out, and sets for what is never shown."""
+    split = split_by_artist(tracks)
+    run = fit(tracks, model="knn", split=split)
+    true = tracks.frame["genre"].to_numpy(dtype=object)[split.test]
+    probabilities = predict_probabilities(run.model, tracks.inputs.iloc[split.test])
+    right = probabilities[np.arange(54), np.searchsorted(run.genres, true)]
+    assert run.model.threshold == pytest.approx(np.sort(right)[4], abs=1e-6)  # floor(55 / 10) = 5
+    record(connection, run, save_model(run, tmp_path), published=False)
+    in_five = fit(tracks, model="knn", folds=5)
+    record(connection, in_five, None, published=False)
+    record(connection, fit(tracks, model="knn", protocol="study_2023_04"), None, published=False)
+    rows = connection.execute(
+        "select threshold, coverage between coverage_low and coverage_high, set_size >= 1 from ml.model_runs "
+        "order by protocol, folds"
+    ).fetchall()
+    assert rows == [(run.model.threshold, True, True), (None, True, True), (None, None, None)]
+    by_genre = connection.execute(
+        "select sum(coverage * support) / sum(support), sum(set_size * support) / sum(support) from ml.genre_scores "
+        "where run_id = ?",
+        [run.run_id],
+    ).fetchone()
+    assert by_genre == pytest.approx((run.scores.coverage, run.scores.set_size))
+    assert in_five.scores.coverage >= 0.9, "loudness tells these genres apart"
+
+
 def of_another_row(tracks: Tracks, job: Job) -> tuple[Tracks, Job]:
     frame = tracks.frame.copy()
     frame.loc[0, "energy"] += 0.001
@@ -96,6 +125,10 @@ CHANGES = {
     "a setting": lambda tracks, job: (tracks, replace(job, features="audio+title")),
     "an input": lambda tracks, job: (tracks, replace(job, features="audio+year")),
     "the estimator": lambda tracks, job: (tracks, replace(job, model="logistic")),
+    "another genre of a track": lambda tracks, job: (
+        replace(tracks, also_listed=pd.DataFrame({"row": [0], "genre": ["Jazz"]})),
+        job,
+    ),
     "the split": lambda tracks, job: (tracks, replace(job, splits=[split_by_artist(tracks, seed=7)])),
     "nothing": lambda tracks, job: (tracks, job),
 }

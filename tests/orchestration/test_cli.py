@@ -203,7 +203,7 @@ def test_songs_are_shown_with_their_whole_genres_on_a_narrow_screen(
     monkeypatch.setenv("COLUMNS", "80")
     genres = ["Melodic Death Metal", "Contemporary Country", "Traditional Folk", "Progressive Rock", "Smooth Jazz"]
     guesses = {f"genre_{rank}": genre for rank, genre in enumerate(genres, start=1)}
-    song = guesses | {f"probability_{rank}": 0.2 for rank in range(1, 6)}
+    song = guesses | {f"probability_{rank}": 0.2 for rank in range(1, 6)} | {"genre_set_size": 7}
     with scored_file(load(model_path), songs_csv) as found:
         for missing in ("", "tempo"):
             first = [song | {"song_name": "A Song of a Very Long Title Indeed", "missing_features": missing}]

@@ -325,7 +325,12 @@ def with_run(file: Path, run_id: str, dataset: str, digest: str) -> None:
             [run_id, dataset, digest],
         )
         connection.execute(
-            "insert into ml.genre_predictions by name select ? as run_id, 'a' as spotify_track_id", [run_id]
+            "insert into ml.genre_predictions by name select ? as run_id, ? as dataset, 'a' as spotify_track_id",
+            [run_id, dataset],
+        )
+        connection.execute(
+            "insert into ml.genre_sets by name select ? as run_id, ? as dataset, 'a' as spotify_track_id",
+            [run_id, dataset],
         )
 
 
@@ -348,6 +353,7 @@ def test_a_model_of_other_tracks_or_of_another_dataset_is_not_in_the_copy(
     assert publish(warehouse_file, published).model.run_id == "mine"
     assert query("select run_id from ml.model_runs where is_published", published) == [("mine",)]
     assert query("select distinct run_id from ml.genre_predictions", published) == [("mine",)]
+    assert query("select run_id from ml.genre_sets", published) == [("mine",)]
     assert query("select count(*) from ml.genre_predictions", warehouse_file) == [(2,)], "the warehouse keeps both"
 
     write(warehouse_file, 1, tracks=3)

@@ -1,11 +1,12 @@
 """A published copy in seconds: made-up tracks, their marts, a fitted model with its predictions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from ml.dataset import Tracks, split_by_artist
-from ml.predictions import parts_of, predict_tracks, record_predictions
+from ml.predictions import parts_of, predict_tracks, record_predictions, record_song_predictions
 from ml.records import record
 from ml.training import fit, save_model
 from tests.ml.report_database import make_marts, some_tracks
@@ -31,16 +32,30 @@ def make_copy(
     with duckdb.connect(str(path)) as connection:
         tracks = make_marts(connection, made_up_songs(genres))
         connection.execute("update marts.clean_tracks set popularity = listing_id")
-        connection.execute(
-            """
-            create table marts.track_genres as
-            select spotify_track_id, genre, 1 as listings, true as is_kept from marts.clean_tracks
-            """
-        )
         if with_model:
             run = fit(tracks, model="knn", features=features, split=split_by_artist(tracks))
             record(connection, run, save_model(run, folder / "models"), published=True)
             parts = parts_of(connection, run.run_id, tracks.frame["spotify_track_id"])
             tables = predict_tracks(run.model, tracks.frame, parts, progress=ignore)
             record_predictions(connection, tracks.dataset, tables)
+    return path
+
+
+def make_list_copy(folder: Path) -> Path:
+    """The copy of a list of songs without genres, which the model of another dataset has named."""
+    path = folder / "song_genres.duckdb"
+    tracks = made_up_songs(["Ambient", "Jazz", "Punk"])
+    run = fit(tracks, model="knn", split=split_by_artist(tracks))
+    mine = replace(tracks, frame=tracks.frame.assign(genre=None), dataset="mine")
+    with duckdb.connect(str(path)) as connection:
+        mine = make_marts(connection, mine)
+        connection.execute(
+            """
+            delete from marts.genre_summary; delete from marts.track_genres; delete from marts.genre_overlap;
+            create or replace table marts.feature_distribution as select distinct * from marts.feature_distribution
+            """
+        )
+        record(connection, run, save_model(run, folder / "models"), published=False)
+        parts = parts_of(connection, run.run_id, mine.frame["spotify_track_id"])
+        record_song_predictions(connection, mine, predict_tracks(run.model, mine.frame, parts, progress=ignore))
     return path

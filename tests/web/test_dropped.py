@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import html
 import io
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import requests
 from orchestration import dropped
 from tests.conftest import PATIENCE
 from tests.web.conftest import drop, serving
-from web.dropped import plain_name
+from web.dropped import PREFIX, plain_name
 
 HEADER = "song_name,artist_name,danceability,energy,loudness,valence,tempo\n"
 
@@ -54,6 +55,33 @@ def test_a_file_becomes_a_table_a_chart_and_a_download(copy: Path, own_tmp: Path
         assert list(folder.iterdir()) == []
         drop(address, "again.csv", songs_csv(["A"]))
     assert list(own_tmp.iterdir()) == []
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(copy: Path, own_tmp: Path) -> None:
+    """Guards against dropped files that lie about for ever; another server's that runs, and others' folders, stay."""
+    dead, others = own_tmp / f"{PREFIX}dead", own_tmp / "song-genres-mine"
+    for folder in (dead, others):
+        (folder / "token").mkdir(parents=True)
+        (folder / "token" / "songs").write_bytes(b"x")
+    (own_tmp / f"{PREFIX}link").symlink_to(others)
+    with serving(copy) as one:
+        done = drop(one, "mine.csv", songs_csv(["A"]))
+        with serving(copy) as two:
+            drop(two, "mine.csv", songs_csv(["A"]))
+            assert not dead.exists()
+            assert requests.get(done["page"], timeout=PATIENCE).status_code == 200
+            assert (others / "token" / "songs").exists()
+    assert sorted(path.name for path in own_tmp.iterdir()) == ["song-genres-mine", f"{PREFIX}link"]
+
+
+def test_each_song_has_its_set(site: str) -> None:
+    """Guards against a table and a download of which only one has the set."""
+    done = drop(site, "mine.csv", songs_csv(["A", "B"]))
+    row = next(csv.DictReader(io.StringIO(requests.get(f"{done['page']}/scored.csv", timeout=PATIENCE).text)))
+    genres = row["genre_set"].split("; ")
+    assert genres[0] == row["genre_1"].removeprefix("'") and len(genres) == int(row["genre_set_size"])
+    page = html.unescape(requests.get(done["page"], timeout=PATIENCE).text)
+    assert "nine times in ten among" in page and f"<td>{', '.join(genres)}</td>" in page
 
 
 def test_what_cannot_be_used_is_told_with_its_row(site: str) -> None:

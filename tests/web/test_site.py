@@ -1,5 +1,6 @@
 """The page over HTTP: search, songs, knobs, genres, the map; what is refused; and a publication between requests."""
 
+import html
 import re
 import shutil
 import threading
@@ -11,7 +12,8 @@ import requests
 
 from tests.conftest import PATIENCE
 from tests.web.conftest import drop, serving
-from tests.web.published_copy import HOSTILE, make_copy
+from tests.web.published_copy import HOSTILE, make_copy, make_list_copy
+from tests.web.test_dropped import songs_csv
 from web.published import Published
 from web.songs import nearest
 
@@ -197,6 +199,69 @@ def test_without_a_model_songs_are_shown_all_the_same(tmp_path: Path) -> None:
             assert get(address, path).status_code == 200, path
         assert get(address, "/api/predict").status_code == 503
         assert requests.post(f"{address}/api/files", data=b"x", timeout=PATIENCE).status_code == 503
+
+
+def test_a_song_and_its_knobs_have_the_set_that_holds_the_right_genre(copy: Path, site: str) -> None:
+    """Guards against a set of another song, or one that the page leaves out."""
+    snapshot = Published(copy).snapshot()
+    (row,) = snapshot.rows("select genres from ml.genre_sets where spotify_track_id = 'track30'")
+    words = html.unescape(re.search(r'<p id="set">(.*?)</p>', get(site, "/song/track30").text, re.DOTALL)[1])  # type: ignore[index]
+    count = f"these {len(row['genres'])}" if len(row["genres"]) > 1 else "this one"
+    assert words.strip() == f"Nine times in ten the right genre is among {count}: {', '.join(row['genres'])}."
+    heard = get(site, "/api/predict", params={"song": "track30"}).json()
+    assert heard["set"] == row["genres"]
+    assert heard["set"] == [found["genre"] for found in heard["genres"]][: len(heard["set"])]
+    assert "Nine times in ten" in get(site, "/knobs").text
+    assert "on held-out songs its sets of genres hold the right one for" in get(site, "/").text
+    assert "It is in the set of" in get(site, "/genre/Jazz").text
+
+
+def test_a_copy_of_an_earlier_version_has_no_sets(own_copy: Path) -> None:
+    """Guards against a page that breaks after an update, until the model is trained again."""
+    with duckdb.connect(str(own_copy)) as connection:
+        connection.execute("drop table ml.genre_sets; alter table ml.model_runs drop coverage")
+        connection.execute("alter table ml.genre_scores drop coverage")
+    with serving(own_copy) as address:
+        for path in ("/song/track0", "/genre/Jazz", "/knobs", "/"):
+            assert get(address, path).status_code == 200
+        assert 'id="set"' not in get(address, "/song/track0").text
+
+
+def test_an_unknown_feature_is_said_to_be_at_the_middle(own_copy: Path) -> None:
+    """Guards against a knob that looks as if the song's value were known."""
+    with duckdb.connect(str(own_copy)) as connection:
+        connection.execute("update marts.clean_tracks set tempo = null, key = null where spotify_track_id = 'track0'")
+    with serving(own_copy) as address:
+        page = get(address, "/knobs", params={"song": "track0"}).text
+        assert "Unknown of this song, so its knob begins at the middle of all songs: key, tempo." in page
+        assert "Unknown of this song" not in get(address, "/knobs", params={"song": "track1"}).text
+        assert "unknown" in get(address, "/song/track0").text
+
+
+def test_a_feature_that_no_song_has_is_said_so(own_copy: Path) -> None:
+    """Guards against a knob at zero that looks like the middle of all songs, as of a dump without time signatures."""
+    with duckdb.connect(str(own_copy)) as connection:
+        connection.execute("update marts.clean_tracks set tempo = null, key = 1 ")
+    with serving(own_copy) as address:
+        page = get(address, "/knobs", params={"song": "track0"}).text
+        assert "Known of no song, so its knob says nothing: tempo." in page
+        assert "Unknown of this song" not in page
+
+
+def test_songs_without_genres_are_shown_with_those_that_anothers_model_names(tmp_path: Path) -> None:
+    """Guards against a page that needs genres: links to genres that have no page, knobs without the lent model."""
+    with serving(make_list_copy(tmp_path)) as address:
+        assert "Among 72 songs." in get(address, "/").text
+        assert found(address, "cafe") == ["Café Éluard"]
+        song = get(address, "/song/track0").text
+        assert "It is listed under no genre" in song and "has not learnt this one" in song
+        assert song.count("<meter") == 3 and "Nine times in ten" in song
+        assert "/genre/" not in song + get(address, "/knobs").text
+        assert len(get(address, "/api/predict").json()["genres"]) == 3
+        for path in ("/map", "/file", "/knobs?song=track0"):
+            assert get(address, path).status_code == 200, path
+        assert get(address, "/genre/Jazz").status_code == 404
+        assert "1 song" in get(address, drop(address, "a.csv", songs_csv(["A"]))["page"].removeprefix(address)).text
 
 
 def test_a_publication_is_taken_up_between_two_requests(own_copy: Path, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ function turnKnobs() {
   const state = { ...values };
   const inputs = new Map(knobs.map((knob) => [knob.feature, $(`knob-${knob.feature}`)]));
   const like = $("like");
+  const firstGuess = () => $("guesses").querySelector("a, span")?.textContent;
 
   const shown = (knob, value) => {
     if (knob.names) return knob.names[Math.round(value) - knob.low] ?? value;
@@ -92,11 +93,15 @@ function turnKnobs() {
     $("guesses").replaceChildren(...heard.genres.map(({ genre, probability }) => {
       const meter = element("meter", { min: 0, max: 1, value: probability });
       meter.setAttribute("aria-label", `Probability of ${genre}`);
-      return element("li", {}, element("a", { href: `/genre/${encodeURIComponent(genre)}`, textContent: genre }), " ", meter, " ",
+      const name = like.length > 1 ? element("a", { href: `/genre/${encodeURIComponent(genre)}` }) : element("span");
+      name.textContent = genre;
+      return element("li", {}, name, " ", meter, " ",
         element("span", { className: "sure", textContent: `${(probability * 100).toFixed(1)}%` }));
     }));
     $("moved").replaceChildren(...heard.moved.map(({ name, change }) =>
       element("li", { textContent: `${name}: ${change < 0 ? "" : "+"}${(change * 100).toFixed(1)} points` })));
+    const among = heard.set.length > 1 ? `these ${heard.set.length}` : "this one";
+    $("set").textContent = heard.set.length ? `Nine times in ten the right genre is among ${among}: ${heard.set.join(", ")}.` : "";
     $("said").textContent = `${heard.genres[0].genre}, ${Math.round(heard.genres[0].probability * 100)} percent`;
     showAll(like.value || heard.genres[0].genre);
     form.dataset.heard = String(query);
@@ -113,7 +118,7 @@ function turnKnobs() {
     inputs.get(knob.feature).addEventListener("input", (event) => {
       // Four decimals are finer than a finger, and keep the address short; ms are whole.
       state[knob.feature] = Number(Number(event.target.value).toFixed(knob.high > 1000 ? 0 : 4));
-      showKnob(knob, like.value || $("guesses").querySelector("a")?.textContent);
+      showKnob(knob, like.value || firstGuess());
       hear();
     });
   }
@@ -123,7 +128,7 @@ function turnKnobs() {
   form.addEventListener("submit", (event) => event.preventDefault());
   const asGenre = new URLSearchParams(location.search).get("like");
   if (asGenre && typical[asGenre]) { like.value = asGenre; soundLike(asGenre); }
-  showAll(like.value || $("guesses").querySelector("a")?.textContent);
+  showAll(like.value || firstGuess());
 }
 
 function dropFiles() {
