@@ -102,6 +102,8 @@ def fit_autogluon(train: pd.DataFrame, folder: Path, options: argparse.Namespace
 
 def fit_ours(train: pd.DataFrame, folder: Path, options: argparse.Namespace) -> Guess:
     """A model of the registry, in the project's environment."""
+    from joblib.externals.loky import get_reusable_executor
+
     from ml.estimators import make_estimator
     from ml.model_file import Model, predict_probabilities, save
 
@@ -109,6 +111,7 @@ def fit_ours(train: pd.DataFrame, folder: Path, options: argparse.Namespace) -> 
     pipeline.fit(train, train["genre"].to_numpy(dtype=object))
     model = Model("anchor", options.model, pipeline, "anchor", is_synthetic=False, features=options.features)
     save(model, folder / "model.skops")
+    get_reusable_executor().shutdown(kill_workers=True)  # or the process would wait five minutes for them to end
     return lambda table: pd.DataFrame(predict_probabilities(model, table), columns=model.genres)
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from joblib.externals.loky import get_reusable_executor
 from rich.console import Console
 from rich.table import Table
 
@@ -43,7 +44,15 @@ T = TypeVar("T")
 def in_own_process(work: Callable[[], T]) -> T:
     """The result of `work` in a new process, so that its peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work).result()
+        return pool.submit(_alone, work).result()
+
+
+def _alone(work: Callable[[], T]) -> T:
+    """The result, when joblib's workers have gone: the process would wait five minutes for them."""
+    try:
+        return work()
+    finally:
+        get_reusable_executor().shutdown(kill_workers=True)
 
 
 def peak_mb() -> float:
