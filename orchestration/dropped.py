@@ -36,8 +36,8 @@ CPU_SECONDS = 600
 LARGEST_FILE = 2 << 30
 """Bytes of the largest file that may be written, unpacked ones among them."""
 
-FORMULA = r"^([=+\-@\t\r])"
-"""What a spreadsheet would compute, or might."""
+FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
+"""What a spreadsheet would compute, or might: OWASP's list for CSV, with the wide signs of Chinese and Japanese."""
 
 
 def main(folder: Path, model_file: Path, name: str) -> int:

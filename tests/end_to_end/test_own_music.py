@@ -55,10 +55,18 @@ def test_a_zip_of_spotifys_becomes_a_page_by_the_model_of_another_dataset(
     scored = "select distinct runs.dataset from ml.song_predictions inner join ml.model_runs as runs using (run_id)"
     assert place.read(scored) == [("first",)]
     assert place.read("select count(*) from ml.song_predictions where rank = 1") == [(clean,)]
+    assert place.read("select count(*), any_value(dataset) from ml.genre_sets") == [(clean, "my_spotify_data")]
     assert place.read("select count(*) from ml.model_runs where dataset = 'my_spotify_data'") == [(0,)]
 
     page = (place.folder / "reports" / "library.html").read_text(encoding="utf-8")
-    for told in ("Synthetic data.", f"{clean} of 60 songs", "from first", "Map of your songs", "No source has audio"):
+    for told in (
+        "Synthetic data.",
+        f"{clean} of 60 songs",
+        "from first",
+        "Map of your songs",
+        "No source has audio",
+        "Nine times in ten",
+    ):
         assert told in page, told
     assert (place.folder / "my_spotify_data.zip").read_bytes() == before
     for file in place.folder.rglob("*"):

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.end_to_end.conftest import open_page
 from tests.end_to_end.test_report_in_browser import AXE, NARROW, WIDE
 from tests.extract.test_own_music import HISTORY
-from tests.web.conftest import serving
+from tests.web.conftest import drop, serving
 from tests.web.published_copy import HOSTILE, make_copy
 from tests.web.test_dropped import songs_csv
 
@@ -177,12 +177,16 @@ PAGES = ("/?q=song", "/song/track0", "/knobs?energy=0.9", "/file", "/map", "/gen
 
 
 @pytest.mark.parametrize(("theme", "viewport"), [("light", WIDE), ("dark", NARROW)])
-def test_every_page_fits_and_axe_finds_no_serious_fault(page: Page, theme: str, viewport: dict[str, int]) -> None:
+def test_every_page_fits_and_axe_finds_no_serious_fault(
+    page: Page, site: str, theme: str, viewport: dict[str, int]
+) -> None:
     """Guards against sideways scroll on a phone, low contrast, and controls without names."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size(viewport)  # type: ignore[arg-type]
     faults = {}
-    for address in PAGES:
+    long = ["A title of one word: " + "x" * 300, "<b>Second</b>"]
+    files = [drop(site, f"{'long-name-' * 9}.csv", content)["page"] for content in (songs_csv(long), b"a\n1\n")]
+    for address in [*PAGES, *files]:
         page.goto(address)
         if address == "/map":
             expect(page.locator("#map")).to_have_attribute("data-drawn", re.compile(".+"))

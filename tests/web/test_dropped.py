@@ -127,14 +127,14 @@ def test_a_zip_is_read_and_a_bomb_is_not(site: str) -> None:
 
 def test_formulas_are_no_formulas_in_the_download(site: str) -> None:
     """Guards against a spreadsheet that runs what a title says; numbers stay numbers, and <script> is text."""
-    titles = ["=1+1", "+1", "-cmd", "@SUM(A1)", "\tx", "\rx", "plain = 1", "<script>alert(1)</script>"]
+    titles = ["=1+1", "+1", "-cmd", "@SUM(A1)", "\tx", "\rx", "\n=1", "＝1+1", "plain = 1", "<script>alert(1)</script>"]
     done = drop(site, "hostile.csv", songs_csv(titles))
     rows = list(
         csv.DictReader(io.StringIO(requests.get(f"{done['page']}/scored.csv", timeout=PATIENCE).text, newline=""))
     )
     assert [row["song_name"] for row in rows[:4]] == ["'=1+1", "'+1", "'-cmd", "'@SUM(A1)"]
-    assert [row["song_name"] for row in rows[6:]] == titles[6:]
-    assert all(row["song_name"][0] not in "=+-@\t\r" for row in rows)
+    assert [row["song_name"] for row in rows[8:]] == titles[8:]
+    assert all(row["song_name"][0] not in "=+-@\t\r\n＝" for row in rows)
     assert "<script>alert" not in requests.get(done["page"], timeout=PATIENCE).text
 
 
