@@ -7,7 +7,7 @@ themselves (evaluation.py) and the tables (training.py).
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from ml.inputs import columns_of, in_words
 from ml.protocols import find_protocol
@@ -74,10 +74,10 @@ def _label(text: object) -> str:
 
 
 def _environment() -> Environment:
-    # Markdown, not HTML: names from outside go through the filter `label`.
+    # Markdown, which is not escaped as HTML is: names from outside go through the filter `label`.
     environment = Environment(
-        loader=PackageLoader("ml"), autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
+        loader=PackageLoader("ml"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["label"] = _label
     return environment

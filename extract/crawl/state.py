@@ -25,10 +25,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from extract.settings import CrawlError
 from extract.spotify import CLOSABLE, EndpointClosed
 from warehouse.raw import Dataset
 
 Row = dict[str, Any]
+
+STAGES = {
+    "round", "closed", "artists", "top tracks", "listings", "tracks", "audio features", "popularity", "found",
+    "finished",
+}  # fmt: skip
 
 MOST_NOT_FOUND_IN_A_ROW = 20
 """More than the attempts that it takes to find one bad id among a hundred by halving: 8."""
@@ -125,7 +131,10 @@ class State:
 
 
 def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
-    """The state of a dataset's crawl, however its last run ended."""
+    """The state of a dataset's crawl, however its last run ended.
+
+    Raises `CrawlError` for a state that this version cannot read: a later one made it.
+    """
     state = State()
     # The batch that began the round, and when it was landed: its requests and the later ones are this round's.
     begun: tuple[str | None, datetime] = None, datetime.min
@@ -135,7 +144,15 @@ def load(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> State:
         if stage == "round":
             state.begin(item)
             begun = (batch_id, done_at) if item == "all" else begun
-        state.note({"stage": stage, "item": item, "detail": detail}, batch_id)
+        try:
+            if stage not in STAGES:
+                raise ValueError(stage)
+            state.note({"stage": stage, "item": item, "detail": detail}, batch_id)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CrawlError(
+                f"The crawl of {dataset.name!r} was made by another version: raw.crawl holds {stage} of {item} with "
+                f"{detail}, which this one cannot read. Nothing was asked or changed. Go on with that version."
+            ) from error
     for genre, artist_id, payload in connection.execute(
         """
         select genre, artist_id, payload from raw.artists

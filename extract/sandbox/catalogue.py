@@ -320,6 +320,7 @@ class _Tracks:
         return _reference("album", self.album_ids[album]) | {
             "album_type": "single" if songs == 1 else "album",
             "artists": [self.artists.credit(artist)],
+            "available_markets": ["US"],
             "images": _images(self.album_ids[album]),
             "name": names.title(self.artists.flavours[artist], dice),
             "release_date": date[:length],
