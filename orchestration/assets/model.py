@@ -59,8 +59,8 @@ def table_spec(table: str, deps: Sequence[Sequence[str]]) -> dg.AssetSpec:
         description=comment,
         deps=deps,
         metadata={"dagster/column_schema": schema},
-        skippable=dg.AssetKey(["ml", table])
-        in PREDICTED,  # where no model may be shown there are none, and never of both kinds
+        # Where no model may be shown there are no predictions, and there are never those of both kinds.
+        skippable=dg.AssetKey(["ml", table]) in PREDICTED,
     )
 
 

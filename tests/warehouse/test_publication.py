@@ -382,6 +382,7 @@ def test_nothing_is_shown_of_an_empty_database() -> None:
     """Guards against an error where there is simply nothing yet."""
     with duckdb.connect() as connection:
         assert built(connection) is None
+        assert shown_model(connection).run_id is None
 
 
 @pytest.mark.parametrize(
@@ -394,7 +395,6 @@ def test_marts_of_an_earlier_version_are_told_in_a_sentence_with_what_to_do(earl
         connection.execute(earlier)
         with pytest.raises(WarehouseError, match=r"earlier version.*dbt build && song-genres publish"):
             built(connection)
-        assert shown_model(connection).run_id is None
 
 
 def test_marts_of_another_dataset_than_the_active_one_are_not_published(warehouse_file: Path, tmp_path: Path) -> None:
