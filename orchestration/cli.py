@@ -16,12 +16,12 @@ import typer
 from rich.markup import escape
 
 from orchestration.failures import is_suspended, told_as
+from orchestration.progress import errors, run_progress, screen_progress
 from orchestration.readings import FileReading
 from orchestration.screens import (
     SONGS_SHOWN,
     STAGES,
     console,
-    errors,
     print_active_dataset,
     print_cleaning,
     print_datasets,
@@ -36,8 +36,6 @@ from orchestration.screens import (
     print_songs,
     print_summary,
     print_tally,
-    run_progress,
-    screen_progress,
 )
 from warehouse import files, raw
 

@@ -17,7 +17,8 @@ from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
 from orchestration.failures import sentence
-from orchestration.screens import print_difference, print_publication, print_songs, print_summary, run_progress
+from orchestration.progress import run_progress
+from orchestration.screens import print_difference, print_publication, print_songs, print_summary
 from orchestration.songs import ScoredFile, scored_file
 from warehouse import files
 from warehouse.changes import MartChange
