@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ml.dataset import ModelError, Tracks
 from ml.model_file import Model, predict_probabilities
-from warehouse.files import connect
+from warehouse.files import connect, transaction
 from warehouse.progress import Progress
 from warehouse.publication import TRAIN, shown_model
 
@@ -75,18 +75,13 @@ def record_predictions(connection: duckdb.DuckDBPyConnection, dataset: str, pred
     One transaction: readers see the old rows until it ends, and if it fails, the old rows stay.
     """
     rows = 0
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         connection.execute("delete from ml.genre_predictions where dataset = ?", [dataset])
         for incoming in predictions:
             connection.register("incoming", incoming)
             connection.execute("insert into ml.genre_predictions by name select * from incoming")
             connection.unregister("incoming")
             rows += len(incoming)
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
     return rows
 
 
@@ -97,8 +92,7 @@ def record_song_predictions(
 
     One transaction, as in `record_predictions`.
     """
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         connection.execute("delete from ml.song_predictions where dataset = ?", [tracks.dataset])
         for incoming in predictions:
             connection.register("incoming", incoming)
@@ -112,10 +106,6 @@ def record_song_predictions(
                 {"dataset": tracks.dataset, "digest": tracks.digest, "is_synthetic": tracks.is_synthetic},
             )
             connection.unregister("incoming")
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
 
 
 def lent_model(connection: duckdb.DuckDBPyConnection) -> tuple[str, Path] | None:
