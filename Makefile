@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install install-dev install-spark run dev serve test test-full test-spark lint evaluate format bench bench-spark screenshots docs-cli docs-files lock clean
+.PHONY: help install install-dev install-spark run dev serve test test-full test-spark proof lint evaluate format bench bench-spark screenshots docs-cli docs-files lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ test-full: install-dev  ## All tests: whole runs, the largest catalogues and rep
 # One process and one session of Spark for all of them.
 test-spark: install-dev install-spark  ## The tests of the dbt project on Spark
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/spark
+
+# What proves the tests: hours, so CI tries a sample of each (docs/testing.md).
+proof: install-dev  ## Generated documents, mutants of the dbt project, failing system calls; PROOF="mutants" for one
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.proof $(PROOF)
 
 lint: install-dev  ## ruff, mypy, deptry, sqlfluff and dbt-bouncer
 	@$(BIN)/ruff check .

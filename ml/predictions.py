@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from ml.dataset import ModelError, Tracks
 from ml.model_file import Model, predict_probabilities
 from ml.sets import members
-from warehouse.files import connect
+from warehouse.files import connect, transaction
 from warehouse.progress import Progress
 from warehouse.publication import TRAIN, shown_model
 
@@ -154,8 +154,7 @@ def _replace(
 ) -> int:
     """Replace the dataset's rows of the tables named in `queries`, each by what its query makes of `incoming`."""
     rows = 0
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         for table in queries:
             connection.execute(f"delete from ml.{table} where dataset = ?", [dataset])
         for predicted in predictions:
@@ -165,10 +164,6 @@ def _replace(
                 connection.execute(f"insert into ml.{table} by name {query}", used)
                 connection.unregister("incoming")
             rows += len(predicted.genres)
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
     return rows
 
 

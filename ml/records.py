@@ -18,6 +18,7 @@ from ml.protocols import find_protocol
 from ml.settings import BASELINE
 from ml.tables import create_ml_tables
 from ml.training import Run, Summary, require_publishable
+from warehouse.files import transaction
 
 
 def recall(connection: duckdb.DuckDBPyConnection, run_id: str, *, with_model: bool = False) -> Summary | None:
@@ -130,8 +131,7 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
             columns=["genre", "n_tracks", "reason"],
         ),
     }
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         create_ml_tables(connection)
         if published:
             connection.execute(
@@ -141,10 +141,6 @@ def record(connection: duckdb.DuckDBPyConnection, run: Run, model_path: Path | N
             connection.execute(f"delete from ml.{table} where run_id = ?", [run.run_id])
             connection.register("incoming", frame.assign(**(stamp if table != "splits" else {"run_id": run.run_id})))
             connection.execute(f"insert into ml.{table} by name select * from incoming")
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
 
 
 def _standing(connection: duckdb.DuckDBPyConnection, run_id: str) -> tuple[bool, bool]:

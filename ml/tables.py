@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml.settings import BINS, RESAMPLES
-from warehouse.files import quoted
+from warehouse.files import quoted, transaction
 
 if TYPE_CHECKING:
     import pandas as pd  # Dagster's definitions read the tables' descriptions, and need not wait for pandas
@@ -367,13 +367,8 @@ def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def replace_rows(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, rows: "pd.DataFrame") -> None:
     """Replace a dataset's rows of a table of schema `ml`, in one transaction."""
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         connection.execute(f"delete from ml.{table} where dataset = ?", [dataset])
         connection.register("incoming", rows)
         connection.execute(f"insert into ml.{table} by name select * from incoming")
         connection.unregister("incoming")
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise

@@ -13,6 +13,7 @@ import pandas as pd
 from ml.dataset import Tracks
 from ml.tables import create_ml_tables
 from ml.training import Summary
+from warehouse.files import transaction
 from warehouse.raw import now
 
 LEAST_ARTISTS = 10
@@ -98,8 +99,7 @@ def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdic
             }
         ]
     ).astype({"run_id": "string"})
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         create_ml_tables(connection)
         connection.execute(
             "delete from ml.verdicts where (dataset, tracks_digest) = (?, ?)", [tracks.dataset, tracks.digest]
@@ -113,7 +113,3 @@ def record_verdict(connection: duckdb.DuckDBPyConnection, tracks: Tracks, verdic
             )
         else:
             connection.execute("update ml.model_runs set is_published = false where run_id = ?", [verdict.run_id])
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise

@@ -56,6 +56,12 @@ def sentence(error: BaseException | None) -> str | None:
             f"There is no permission to use {where} ({error}). Change who may read and write there, or work in another "
             "folder."
         )
+    failed = getattr(error, "errno", None) in (errno.EIO, errno.EINTR)
+    if failed or isinstance(error, duckdb.IOException | duckdb.FatalException):
+        return (
+            f"A file could not be written or read ({str(error).splitlines()[0]}). What was landed and published before "
+            "is as it was. Look at the disk, then run the same again."
+        )
     return sentence(error.__cause__)
 
 

@@ -258,6 +258,19 @@ def _told_as_unwritable(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All that the block writes, or nothing of it: it is committed at the end, and rolled back on an error."""
+    connection.execute("begin")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        with suppress(duckdb.Error):  # DuckDB has rolled back what it could not commit
+            connection.execute("rollback")
+        raise
+
+
 def _is_lock_conflict(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and LOCK_CONFLICT.search(str(error)) is not None
 

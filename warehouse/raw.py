@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.files import SCHEMAS, WarehouseError, quoted
+from warehouse.files import SCHEMAS, WarehouseError, quoted, transaction
 
 if TYPE_CHECKING:  # imported where it is used: it takes 35 MB, which `song-genres clean` does without
     import pyarrow as pa
@@ -234,8 +234,7 @@ def land(
     tables = dict(documents)
     if done:
         tables["crawl"] = rows("crawl", done)
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         create_raw_tables(connection)
         _record_dataset(connection, dataset, activate=activate)
         (landed,) = connection.execute(
@@ -255,10 +254,6 @@ def land(
             connection.execute(
                 f"insert into raw.{table} ({', '.join(stamped)}) select {', '.join(values)} from incoming", parameters
             )
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
     return batch_id
 
 

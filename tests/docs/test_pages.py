@@ -161,6 +161,14 @@ def test_every_path_exists_or_is_made_by_a_run(page: Page) -> None:
     assert [text for text in page.inline if is_path_of_ours(text) and not is_there(text)] == []
 
 
+def test_every_test_that_is_named_exists() -> None:
+    """Guards against a proof by a test that was renamed."""
+    named = [text for text in read_page(ROOT / "docs" / "testing.md").inline if "::" in text]
+    assert len(named) > 40
+    sources = {name: (ROOT / "tests" / name.partition("::")[0]).read_text(encoding="utf-8") for name in named}
+    assert [name for name in named if f"def {name.partition('::')[2]}(" not in sources[name]] == []
+
+
 def source_text() -> str:
     """The text of everything that may read an environment variable."""
     folders = ("warehouse", "extract", "ml", "orchestration", "web", "dbt_project")
