@@ -145,7 +145,8 @@ def test_exportifys_file_and_spotifys_zip_are_dropped(page: Page, tmp_path: Path
     page.locator("#file").set_input_files(playlist)
     expect(page.locator("h1")).to_have_text("liked_songs.csv")
     expect(page.locator("h2").first).to_have_text("3 songs")
-    expect(page.locator("tbody tr").first).to_contain_text("Liked 0")
+    songs = page.get_by_role("region", name="Songs with their genres")
+    expect(songs.locator("tbody tr").first).to_contain_text("Liked 0")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download all as CSV").click()
     rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
@@ -155,7 +156,7 @@ def test_exportifys_file_and_spotifys_zip_are_dropped(page: Page, tmp_path: Path
         archive.writestr("Spotify Extended/Streaming_History_Audio_2023_1.json", json.dumps(HISTORY))
     page.locator("#file").set_input_files(account)
     expect(page.locator(".error-words")).to_contain_text("my_spotify_data.zip")
-    expect(page.locator(".error-words")).to_contain_text("make run INPUT=")
+    expect(page.locator(".error-words")).to_contain_text("song-genres run --input my_spotify_data.zip")
 
 
 def test_a_click_on_the_map_opens_the_genre(page: Page) -> None:
