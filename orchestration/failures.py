@@ -57,7 +57,7 @@ def sentence(error: BaseException | None) -> str | None:
             "folder."
         )
     failed = getattr(error, "errno", None) in (errno.EIO, errno.EINTR)
-    if failed or isinstance(error, duckdb.IOException | duckdb.FatalException):
+    if failed or isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
         return (
             f"A file could not be written or read ({str(error).splitlines()[0]}). What was landed and published before "
             "is as it was. Look at the disk, then run the same again."

@@ -1,5 +1,6 @@
 """The console script's arguments and words; what the commands do is tested where it is done."""
 
+import errno
 import re
 import sys
 from collections.abc import Callable
@@ -275,3 +276,22 @@ def test_too_little_memory_is_told_in_a_sentence() -> None:
     assert words is not None
     assert "a column of long texts" in words
     assert "Possible solutions" not in words
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error", "published.duckdb"),
+        InterruptedError(errno.EINTR, "Interrupted system call"),
+        duckdb.IOException('IO Error: Could not write file "warehouse.duckdb.wal": Input/output error\nmore'),
+        duckdb.FatalException("FATAL Error: fsync failed!"),
+        duckdb.TransactionException("TransactionContext Error: Failed to commit: Cannot open file: Input/output error"),
+    ],
+)
+def test_a_file_that_fails_is_told_in_a_sentence(error: Exception) -> None:
+    """Guards against a traceback where a disk breaks, a share goes away or a signal comes in between."""
+    words = sentence(error)
+    assert words is not None
+    assert words.startswith("A file could not be written or read (")
+    assert "run the same again" in words
+    assert "\n" not in words

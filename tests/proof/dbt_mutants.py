@@ -86,7 +86,7 @@ class Project:
         parsed = dbtRunner().invoke(["parse", *self._options])
         assert parsed.success, parsed.exception
         self._manifest: Any = parsed.result
-        failed = self._run(self._manifest, ["build", "--threads", "2"])
+        failed = self._run(self._manifest.deepcopy(), ["build", "--threads", "2"])
         assert failed == [], failed
         shutil.move(self._warehouse, self._base)
         self._users = self._users_of_macros()
@@ -96,13 +96,7 @@ class Project:
         began = time.monotonic()
         shutil.copyfile(self._base, self._warehouse)
         manifest = self._manifest.deepcopy()
-        changed = mutant.apply(mutant.path.read_text(encoding="utf-8"))
-        if "macros" in mutant.path.parts:
-            names = self._change_macros(manifest, mutant.path, changed)
-        else:
-            node = manifest.nodes[f"model.song_genres.{mutant.path.stem}"]
-            node.raw_code = changed
-            names = [node.name]
+        names = self._change(manifest, mutant)
         stages = {
             "unit tests": ["test", "--select", *(f"{name},test_type:unit" for name in names)],
             "build": ["build", "--select", *(f"{name}+" for name in names), "--exclude-resource-type", "unit_test"],
@@ -110,12 +104,14 @@ class Project:
         for stage, command in stages.items():
             if failed := self._run(manifest, [*command, "--fail-fast", "--threads", "1"]):
                 return Verdict(mutant, failed, stage, time.monotonic() - began)
+            # dbt wrote what it compiled into the manifest, and would not compile an ephemeral model a second time.
+            manifest = self._manifest.deepcopy()
+            self._change(manifest, mutant)
         return Verdict(mutant, [], "", time.monotonic() - began)
 
     def _run(self, manifest: Any, command: list[str]) -> list[str]:
         """The names of the nodes that fail."""
-        # A copy: dbt writes what it compiles into the manifest, and would not compile an ephemeral model a second time.
-        outcome = dbtRunner(manifest=manifest.deepcopy()).invoke([*command, *self._options])
+        outcome = dbtRunner(manifest=manifest).invoke([*command, *self._options])
         DuckDBConnectionManager.close_all_connections()
         if outcome.success:
             return []
@@ -142,17 +138,23 @@ class Project:
                     users[key].append(node.name)
         return users
 
-    def _change_macros(self, manifest: Any, path: Path, changed: str) -> list[str]:
-        """Put the file's changed macros in place of the parsed ones; gives the models that use them."""
+    def _change(self, manifest: Any, mutant: Mutant) -> list[str]:
+        """Put the mutant in place of what was parsed; gives the models that it changes."""
+        before = mutant.path.read_text(encoding="utf-8")
+        changed = mutant.apply(before)
+        if "macros" not in mutant.path.parts:
+            node = manifest.nodes[f"model.song_genres.{mutant.path.stem}"]
+            node.raw_code = changed
+            return [node.name]
         names: set[str] = set()
         for key, macro in manifest.macros.items():
-            if macro.package_name != "song_genres" or ROOT / macro.original_file_path != path:
+            if macro.package_name != "song_genres" or ROOT / macro.original_file_path != mutant.path:
                 continue
             new = macro_in(changed, macro.name)
-            if new != macro_in(path.read_text(encoding="utf-8"), macro.name):
+            if new != macro_in(before, macro.name):
                 macro.macro_sql = new
                 names |= set(self._users[key])
-        assert names, f"no model uses what was changed in {path}"
+        assert names, f"no model uses what was changed in {mutant.path}"
         return sorted(names)
 
 
@@ -196,23 +198,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, help="how many, spread over the files (all)")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", action="append", help="models or macro files")
+    parser.add_argument("--again", action="store_true", help="only what survived in the last report, after a mend")
     options = parser.parse_args(arguments)
     chosen = [mutant for mutant in all_mutants() if not options.only or mutant.path.stem in options.only]
+    earlier = {each["name"]: each for each in json.loads(REPORT.read_text())} if options.again else {}
+    if options.again:
+        chosen = [mutant for mutant in chosen if not earlier.get(mutant.name, {"killed_by": []})["killed_by"]]
     if options.sample:
         chosen = sample(chosen, options.sample, options.seed)
-    known, found = explained(), []
-    for number, verdict in enumerate(verdicts(chosen), 1):
-        found.append(verdict)
-        if not verdict.killed_by:
-            why = "explained" if verdict.mutant.name in known else "NOT EXPLAINED"
-            print(f"{number}/{len(chosen)} survives ({why}): {verdict.mutant.name}", flush=True)
-    survivors = [verdict.mutant.name for verdict in found if not verdict.killed_by]
+    known = explained()
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps([
-        {"name": each.mutant.name, "kind": each.mutant.kind, "killed_by": each.killed_by, "stage": each.stage,
-         "seconds": round(each.seconds, 2)} for each in found
-    ], indent=1))  # fmt: skip
-    print(f"{len(found)} mutants, {len(found) - len(survivors)} killed, {len(survivors)} survive: {REPORT}")
+    for number, verdict in enumerate(verdicts(chosen), 1):
+        name = verdict.mutant.name
+        if not verdict.killed_by:
+            why = "explained" if name in known else "NOT EXPLAINED"
+            print(f"{number}/{len(chosen)} survives ({why}): {name}", flush=True)
+        earlier[name] = {
+            "name": name, "kind": verdict.mutant.kind, "killed_by": verdict.killed_by, "stage": verdict.stage,
+            "seconds": round(verdict.seconds, 2),
+        }  # fmt: skip
+        REPORT.write_text(json.dumps(list(earlier.values()), indent=1))
+    survivors = [name for name, each in earlier.items() if not each["killed_by"]]
+    print(f"{len(earlier)} mutants, {len(earlier) - len(survivors)} killed, {len(survivors)} survive: {REPORT}")
     unexplained = [name for name in survivors if name not in known]
     return 1 if unexplained else 0
 

@@ -97,10 +97,9 @@ class Proof:
             app(["import", "more.csv"])
         self._dbt.build()
 
-    def prepared(self, before: Body) -> Path:
-        """A folder in which `before` has been done."""
-        place = self.tried.with_name("prepared")
-        shutil.rmtree(place, ignore_errors=True)
+    def prepared(self, name: str, before: Body) -> Path:
+        """A folder for the command `name`, in which `before` has been done."""
+        place = self.tried.with_name(f"before {name}")
         self._fresh(self.template)
         if before is not nothing:
             ended = run(self.tried, before)
@@ -232,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, help="how many points in all (all)")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--command", action="append", help="a command; repeatable (all)")
+    parser.add_argument("--minutes", type=float, help="how long at most (until all are tried)")
     parser.add_argument("--count", action="store_true", help="only count the points")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
@@ -246,24 +246,34 @@ def _try_all(proof: Proof, options: argparse.Namespace) -> int:
     tried: list[dict[str, Any]] = []
     began = time.monotonic()
     commands = {name: each for name, each in proof.commands().items() if name in (options.command or [name])}
+    tries: list[tuple[str, Point]] = []
+    known: dict[str, tuple[Path, Body, State, State]] = {}
     for name, (before_it, body) in commands.items():
-        start = proof.prepared(before_it)
+        start = proof.prepared(name, before_it)
         calls, before, after = proof.undisturbed(start, body)
+        known[name] = start, body, before, after
         chosen = points_of(name, calls, options.seed)
         if options.sample:
             share = -(-options.sample // len(commands))
             chosen = random.Random(options.seed).sample(chosen, min(share, len(chosen)))
         print(f"{name}: {len(calls)} calls, {len(chosen)} points", flush=True)
-        for point in [] if options.count else chosen:
-            wrong = proof.wrong_after(start, body, point, before, after)
-            tried.append({"command": name, "point": astuple(point), "wrong": wrong})
-            if wrong:
-                print(f"  {point}: {'; '.join(wrong)}", flush=True)
+        tries += [(name, point) for point in chosen]
+    random.Random(options.seed).shuffle(tries)  # so that a proof that is broken off has tried some of everything
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(tried, indent=1))
+    for name, point in [] if options.count else tries:
+        start, body, before, after = known[name]
+        wrong = proof.wrong_after(start, body, point, before, after)
+        tried.append({"command": name, "point": astuple(point), "wrong": wrong})
+        REPORT.write_text(json.dumps(tried, indent=1))
+        if wrong:
+            print(f"  {name}: {point}: {'; '.join(wrong)}", flush=True)
+        if options.minutes and time.monotonic() - began > 60 * options.minutes:
+            break
     print(table(tried))
     failed = sum(bool(each["wrong"]) for each in tried)
-    print(f"{len(tried)} points in {time.monotonic() - began:,.0f} s, {failed} with something wrong: {REPORT}")
+    print(
+        f"{len(tried)} of {len(tries)} points in {time.monotonic() - began:,.0f} s, {failed} with something wrong: {REPORT}"
+    )
     return 1 if failed else 0
 
 
@@ -272,10 +282,10 @@ def table(tried: Sequence[Mapping[str, Any]]) -> str:
     faults = (*ERRORS, KILL)
     counts = Counter((each["command"], each["point"][3]) for each in tried)
     lines = [f"| command | {' | '.join(faults)} | in all |", "|---|" + "---:|" * (len(faults) + 1)]
-    for name in dict.fromkeys(each["command"] for each in tried):
+    for name in sorted({each["command"] for each in tried}):
         numbers = [counts[name, fault] for fault in faults]
         lines.append(f"| {name} | {' | '.join(map(str, numbers))} | {sum(numbers)} |")
-    totals = [sum(counts[name, fault] for name in dict.fromkeys(each["command"] for each in tried)) for fault in faults]
+    totals = [sum(counts[name, fault] for name in sorted({each["command"] for each in tried})) for fault in faults]
     lines.append(f"| all | {' | '.join(map(str, totals))} | {sum(totals)} |")
     return "\n".join(lines)
 

@@ -103,3 +103,15 @@ def test_a_database_called_like_its_schema_is_refused(
     path = files.warehouse_path if variable == "WAREHOUSE_PATH" else files.published_path
     with pytest.raises(files.WarehouseError, match=f"{variable} is data/{name}: .* Name another file"):
         path()
+
+
+def test_what_duckdb_rolled_back_itself_is_told_by_its_cause(warehouse_file: Path) -> None:
+    """Guards against "cannot rollback" in place of the disk that failed while the log was written."""
+    with files.connect(warehouse_file) as connection:
+        with pytest.raises(OSError, match="the disk"), files.transaction(connection):
+            connection.execute("create table lost (a integer)")
+            connection.execute("rollback")
+            raise OSError("the disk")
+        with files.transaction(connection):
+            connection.execute("create table kept (a integer)")
+        assert connection.execute("select table_name from duckdb_tables()").fetchall() == [("kept",)]
