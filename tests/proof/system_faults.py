@@ -271,9 +271,8 @@ def _try_all(proof: Proof, options: argparse.Namespace) -> int:
             break
     print(table(tried))
     failed = sum(bool(each["wrong"]) for each in tried)
-    print(
-        f"{len(tried)} of {len(tries)} points in {time.monotonic() - began:,.0f} s, {failed} with something wrong: {REPORT}"
-    )
+    seconds = time.monotonic() - began
+    print(f"{len(tried)} of {len(tries)} points in {seconds:,.0f} s, {failed} with something wrong: {REPORT}")
     return 1 if failed else 0
 
 
