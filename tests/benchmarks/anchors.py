@@ -147,7 +147,7 @@ def fit_fold(file: Path, fold: int, options: argparse.Namespace) -> dict[str, An
         score_seconds = time.perf_counter() - started
     classes = np.sort(guesses.columns.to_numpy(dtype=object))
     probabilities = guesses[classes].to_numpy(dtype=np.float64)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     genres = test["genre"].to_numpy(dtype=object)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     hits = classes[order] == genres[:, None]
