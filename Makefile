@@ -110,7 +110,7 @@ bench: install-dev  ## Speed, memory and cost, side by side
 bench-spark: install-dev install-spark  ## dbt on Spark beside DuckDB: time, memory, bytes shuffled
 	@$(BIN)/python -m tests.benchmarks spark
 
-screenshots: install-dev  ## Pictures of the report for the README (needs chromium, and make run first)
+screenshots: install-dev  ## Pictures of the report and the page for the README (needs chromium, and make run first)
 	@$(BIN)/python -m tests.screenshots
 
 docs-cli: install  ## Write docs/cli.md anew: the reference of the console commands

@@ -41,7 +41,7 @@ def main() -> None:
             picture(map_, "report-map.png")
             with serving(files.published_path()) as address:
                 song = browser.new_page(viewport=SIZE, reduced_motion="reduce")
-                song.goto(f"{address}/?q=a")
+                song.goto(f"{address}/?q=velmere synthetic")
                 song.locator("#found a").first.click()
                 song.get_by_role("heading", name="It sounds like").wait_for()
                 picture(song, "page-song.png")

@@ -101,7 +101,8 @@ function turnKnobs() {
     $("moved").replaceChildren(...heard.moved.map(({ name, change }) =>
       element("li", { textContent: `${name}: ${change < 0 ? "" : "+"}${(change * 100).toFixed(1)} points` })));
     const among = heard.set.length > 1 ? `these ${heard.set.length}` : "this one";
-    $("set").textContent = heard.set.length ? `Nine times in ten the right genre is among ${among}: ${heard.set.join(", ")}.` : "";
+    const more = heard.set.length > 12 ? ` and ${heard.set.length - 12} more` : "";
+    $("set").textContent = heard.set.length ? `Nine times in ten the right genre is among ${among}: ${heard.set.slice(0, 12).join(", ")}${more}.` : "";
     $("said").textContent = `${heard.genres[0].genre}, ${Math.round(heard.genres[0].probability * 100)} percent`;
     showAll(like.value || heard.genres[0].genre);
     form.dataset.heard = String(query);
