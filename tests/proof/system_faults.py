@@ -34,6 +34,7 @@ from orchestration.cli import app
 from tests.conftest import ROOT
 from tests.end_to_end.workplace import Dbt, Workplace, songs, write_songs
 from tests.proof.faulted import ERRORS, KILL, Body, Ended, Point, run, run_with, was_killed, writing_calls
+from warehouse.files import UNFINISHED
 
 REPORT = ROOT / "target" / "proof" / "system_faults.json"
 SEED = 25
@@ -166,6 +167,8 @@ def wrong_between(before: State, now: State, after: State, *, is_done: bool) -> 
         old, new, held = before.get(name), after.get(name), now.get(name)
         if held == new or (held == old and not is_done):
             continue
+        if name.endswith(UNFINISHED):
+            continue  # a killed process cannot remove it; the next one does
         if is_done:
             yield f"{name} is not as it should be, and the command said that all went well"
         elif name.startswith("warehouse raw.") and is_part(old, held, new):
@@ -271,9 +274,8 @@ def _try_all(proof: Proof, options: argparse.Namespace) -> int:
             break
     print(table(tried))
     failed = sum(bool(each["wrong"]) for each in tried)
-    print(
-        f"{len(tried)} of {len(tries)} points in {time.monotonic() - began:,.0f} s, {failed} with something wrong: {REPORT}"
-    )
+    seconds = time.monotonic() - began
+    print(f"{len(tried)} of {len(tries)} points in {seconds:,.0f} s, {failed} with something wrong: {REPORT}")
     return 1 if failed else 0
 
 
