@@ -76,8 +76,6 @@ def build_report(
     shown = shown_model(connection, build)
     run = _run(connection, build, run_id or shown.run_id)
     synthetic = build.is_synthetic or bool(run and run["is_synthetic"])
-    for key in [*(chart.key for chart in CHARTS), "songs"]:  # of an earlier page, whose chart may be missing now
-        (output_dir / "data" / f"{key}.csv").unlink(missing_ok=True)
     entries = [_entry(connection, chart, run, chosen, synthetic, output_dir) for chart in CHARTS]
     cards = _cards(connection, run)
     songs = _songs(connection, run, chosen, output_dir)
@@ -106,6 +104,10 @@ def build_report(
     write_assets(output_dir)
     path = output_dir / "index.html"
     write_whole(path, page)
+    kept = {entry.get("file") for entry in [*entries, songs]}
+    for file in (f"data/{key}.csv" for key in [*(chart.key for chart in CHARTS), "songs"]):
+        if file not in kept:  # an earlier page's, whose chart is missing now
+            (output_dir / file).unlink(missing_ok=True)
     drawn = [entry for entry in entries if not entry["missing"]]
     return ReportResult(
         path,

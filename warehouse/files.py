@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -220,10 +221,10 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _remove_left_behind(path: Path) -> None:
-    """Remove what this process, and those that were killed, left beside `path`; DuckDB's `.wal` files too."""
-    for suffix in (UNFINISHED, REPLACED):
-        for found in path.parent.glob(f"{glob.escape(path.name)}.*{suffix}*"):
-            process = found.name.removeprefix(f"{path.name}.").partition(".")[0]
+    """Remove what this process, and those that were killed, left beside `path`; DuckDB's files beside those too."""
+    for prefix, suffix in product(("", "tmp_"), (UNFINISHED, REPLACED)):
+        for found in path.parent.glob(f"{prefix}{glob.escape(path.name)}.*{suffix}*"):
+            process = found.name.removeprefix(f"{prefix}{path.name}.").partition(".")[0]
             if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
                 shutil.rmtree(found, ignore_errors=True)
                 with suppress(OSError):  # a folder, which is gone, or a file of somebody else

@@ -328,3 +328,19 @@ def test_every_colour_of_text_is_on_the_page(trained: duckdb.DuckDBPyConnection,
     page = build_report(trained, tmp_path).path.read_text()
     for name, colour in THEMES["light"].items():
         assert f"--{name}: light-dark({colour}, {THEMES['dark'][name]});" in page
+
+
+def test_a_report_that_fails_leaves_the_earlier_one_whole(
+    trained: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a page whose tables are gone, since the disk was full while the next one was written."""
+    build_report(trained, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("ml.report._entry", fail)
+    with pytest.raises(OSError, match="No space left"):
+        build_report(trained, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -198,15 +198,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, help="how many, spread over the files (all)")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", action="append", help="models or macro files")
-    parser.add_argument("--again", action="store_true", help="only what survived in the last report, after a mend")
+    parser.add_argument("--again", action="store_true", help="only what survived in the last report unexplained")
     options = parser.parse_args(arguments)
     chosen = [mutant for mutant in all_mutants() if not options.only or mutant.path.stem in options.only]
     earlier = {each["name"]: each for each in json.loads(REPORT.read_text())} if options.again else {}
+    known = explained()
     if options.again:
-        chosen = [mutant for mutant in chosen if not earlier.get(mutant.name, {"killed_by": []})["killed_by"]]
+        settled = known.keys() | {name for name, each in earlier.items() if each["killed_by"]}
+        chosen = [mutant for mutant in chosen if mutant.name not in settled]
     if options.sample:
         chosen = sample(chosen, options.sample, options.seed)
-    known = explained()
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     for number, verdict in enumerate(verdicts(chosen), 1):
         name = verdict.mutant.name

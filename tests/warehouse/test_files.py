@@ -1,5 +1,6 @@
 """The DuckDB files: the lock, the published copy, the storage version."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -115,3 +116,15 @@ def test_what_duckdb_rolled_back_itself_is_told_by_its_cause(warehouse_file: Pat
         with files.transaction(connection):
             connection.execute("create table kept (a integer)")
         assert connection.execute("select table_name from duckdb_tables()").fetchall() == [("kept",)]
+
+
+def test_what_a_killed_process_left_beside_a_file_is_removed(tmp_path: Path) -> None:
+    """Guards against a folder that fills with halves of files; DuckDB writes Parquet under a name of its own."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    left = [f"{prefix}a.parquet.{killed.pid}.unfinished" for prefix in ("", "tmp_")]
+    other = [f"tmp_b.parquet.{killed.pid}.unfinished", f"a.parquet.{os.getppid()}.unfinished", "tmp_a.parquet"]
+    for name in (*left, *other):
+        (tmp_path / name).touch()
+    files.write_whole(tmp_path / "a.parquet", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*other, "a.parquet"])

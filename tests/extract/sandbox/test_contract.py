@@ -32,8 +32,6 @@ EXCEPTIONS = {
 }
 """What may differ from the contract: a kind of document and what is odd in it."""
 
-Asked = tuple[str, dict[str, Any]]
-
 
 @pytest.fixture(scope="module")
 def made_up() -> Catalogue:
