@@ -25,7 +25,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -203,6 +203,8 @@ class Site:
             return JSONResponse({"error": str(error)}, error.status)
         except WarehouseError:
             return JSONResponse({"error": "Nothing is published yet. Make it: make run."}, 503)
+        except ClientDisconnect:  # who sent it has gone, and reads no answer
+            return Response(status_code=400)
         return JSONResponse({"token": file.token, "page": f"/file/{file.token}"}, 202)
 
     async def _state(self, request: Request) -> Response:

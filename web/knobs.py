@@ -4,9 +4,10 @@ Belongs here: values of the audio features from an address, and their probabilit
 """
 
 import math
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,14 @@ from warehouse.features import AUDIO_FEATURES, DISCRETE_FEATURES, feature_bins, 
 from web.published import Snapshot
 from web.songs import KEYS
 
+if TYPE_CHECKING:
+    from ml.model_file import Model
+
 RANKED = 10
 _one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="hearing")
-"""scikit-learn changes the process's warning filters while trees predict, which two threads would mix up. Not a lock,
-which the same few threads may get again and again while others wait."""
+"""scikit-learn changes the process's warning filters while trees predict, which two threads would mix up."""
+_waiting: "list[tuple[Model, pd.DataFrame, Future[np.ndarray]]]" = []
+_changing = threading.Lock()
 
 
 class BadValue(ValueError):
@@ -110,6 +115,34 @@ def _typical(snapshot: Snapshot) -> dict[str, dict[str, list[float]]]:
     return found
 
 
+def _probabilities(model: "Model", inputs: pd.DataFrame) -> np.ndarray:
+    """`predict_probabilities`, together with what others ask meanwhile: fifty songs cost little more than one."""
+    answer: Future[np.ndarray] = Future()
+    with _changing:
+        _waiting.append((model, inputs, answer))
+    _one_at_a_time.submit(_answer_all)
+    return answer.result()
+
+
+def _answer_all() -> None:
+    from ml.model_file import predict_probabilities  # skops takes half a second to import
+
+    with _changing:
+        asked = _waiting[:]
+        _waiting.clear()
+    for model in {id(model): model for model, *_ in asked}.values():
+        parts = [(inputs, answer) for of, inputs, answer in asked if of is model]
+        try:
+            found = predict_probabilities(model, pd.concat([inputs for inputs, _ in parts], ignore_index=True))
+        except Exception as error:
+            for _, answer in parts:
+                answer.set_exception(error)
+            continue
+        ends = np.cumsum([len(inputs) for inputs, _ in parts])
+        for (_, answer), own in zip(parts, np.split(found, ends[:-1]), strict=True):
+            answer.set_result(own)
+
+
 def hear(
     snapshot: Snapshot,
     values: Mapping[str, float | None],
@@ -125,18 +158,11 @@ def hear(
     (title, release year, album) is that of `song`, and unknown without one: `told` has it by the name of the column,
     None where it is unknown. `hears` is whether it reads the sound at all. Raises `ModelError` without a model.
     """
-    from ml.inputs import TEXTS
-    from ml.model_file import predict_probabilities  # skops takes half a second to import
-    from ml.sets import members
+    from ml.sets import members  # scikit-learn takes a second to import
 
     model = snapshot.model
     changed = [name for name in AUDIO_FEATURES if name in model.columns and values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
-    told = {name: (song or {}).get(name) for name in model.columns if name not in AUDIO_FEATURES}
-    inputs = pd.DataFrame(sounds)[AUDIO_FEATURES].astype(float)
-    for name, value in told.items():
-        inputs[name] = pd.Series([value] * len(sounds), dtype=object if name in TEXTS else float)
-    probabilities = _one_at_a_time.submit(predict_probabilities, model, inputs).result()
     order = np.argsort(-probabilities[0], kind="stable")
     size = 0 if model.threshold is None else np.count_nonzero(members(probabilities[:1], model.threshold))
     first = int(order[0])

@@ -19,10 +19,10 @@ from web.app import make_app
 
 
 @contextmanager
-def serving(published: Path, **options: Any) -> Iterator[str]:
+def serving(published: Path, *, log_level: str = "critical", **options: Any) -> Iterator[str]:
     """The page over the copy at `published`; gives its address. `options` are `make_app`'s."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(make_app(published, **options), log_level="critical", access_log=False, ws="none")
+        config = uvicorn.Config(make_app(published, **options), log_level=log_level, access_log=False, ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

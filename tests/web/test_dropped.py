@@ -4,6 +4,7 @@ import csv
 import gzip
 import html
 import io
+import socket
 import sys
 import tempfile
 import zipfile
@@ -15,7 +16,7 @@ import requests
 from orchestration import dropped
 from tests.conftest import PATIENCE
 from tests.web.conftest import drop, serving
-from web.dropped import PREFIX, plain_name
+from web.dropped import AT_ONCE, PREFIX, plain_name
 
 HEADER = "song_name,artist_name,danceability,energy,loudness,valence,tempo\n"
 
@@ -153,6 +154,24 @@ def test_what_is_too_large_is_refused(site: str, monkeypatch: pytest.MonkeyPatch
     parts = iter([whole[: 1 << 19], whole[1 << 19 :]])
     assert requests.post(f"{site}/api/files", data=parts, timeout=PATIENCE).status_code == 413
     assert drop(site, "a.csv", b"")["error"] == "The file is empty."
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(
+    copy: Path, own_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a traceback in the console, a part of a file that stays, and a place that stays taken."""
+    with serving(copy, log_level="error") as address:
+        host, port = address.removeprefix("http://").split(":")
+        for _ in range(AT_ONCE + 1):
+            with socket.create_connection((host, int(port))) as connection:
+                request = f"POST /api/files?name=a HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 9999\r\n\r\nabc"
+                connection.sendall(request.encode())
+                while not list(own_tmp.glob("*/*")):  # until the server has begun to store it
+                    pass
+            while list(own_tmp.glob("*/*")):  # until it has noticed
+                pass
+        assert drop(address, "a.csv", songs_csv(["A"]))["status"] == 202
+    assert capsys.readouterr().err == ""
 
 
 def test_a_third_file_waits_and_a_slow_one_is_stopped(copy: Path, own_tmp: Path) -> None:

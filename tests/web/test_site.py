@@ -4,16 +4,21 @@ import html
 import re
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 import requests
 
+from ml.model_file import Model, predict_probabilities
 from tests.conftest import PATIENCE
 from tests.web.conftest import drop, serving
 from tests.web.published_copy import HOSTILE, make_copy, make_list_copy
 from tests.web.test_dropped import songs_csv
+from web import knobs
 from web.published import Published
 from web.songs import nearest
 
@@ -203,6 +208,28 @@ def test_without_a_model_songs_are_shown_all_the_same(tmp_path: Path) -> None:
             assert get(address, path).status_code == 200, path
         assert get(address, "/api/predict").status_code == 503
         assert requests.post(f"{address}/api/files", data=b"x", timeout=PATIENCE).status_code == 503
+
+
+def test_those_who_ask_at_once_get_each_their_own_answer(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against answers that are mixed up where they are computed together, and one computation for each."""
+    snapshot, calls, first = Published(copy).snapshot(), list[int](), threading.Event()
+
+    def slowly(model: Model, inputs: pd.DataFrame) -> np.ndarray:
+        calls.append(len(inputs))
+        assert first.wait(PATIENCE)
+        return predict_probabilities(model, inputs)
+
+    base = knobs.middle(snapshot)
+    asked = [base | {"loudness": -2.0 * number} for number in range(1, 9)]
+    alone = [knobs.hear(snapshot, values, base) for values in asked]
+    monkeypatch.setattr("ml.model_file.predict_probabilities", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(knobs.hear, snapshot, values, base) for values in asked]
+        while not calls or sum(calls) // 2 + len(knobs._waiting) < 8:  # until all have asked
+            pass
+        first.set()
+        assert [answer.result() for answer in answers] == alone
+    assert sum(calls) == 16 and len(calls) <= 2
 
 
 def test_a_song_and_its_knobs_have_the_set_that_holds_the_right_genre(copy: Path, site: str) -> None:
