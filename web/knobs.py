@@ -158,11 +158,17 @@ def hear(
     (title, release year, album) is that of `song`, and unknown without one: `told` has it by the name of the column,
     None where it is unknown. `hears` is whether it reads the sound at all. Raises `ModelError` without a model.
     """
+    from ml.inputs import TEXTS
     from ml.sets import members  # scikit-learn takes a second to import
 
     model = snapshot.model
     changed = [name for name in AUDIO_FEATURES if name in model.columns and values[name] != base[name]]
     sounds = [dict(values), *({**values, name: base[name]} for name in changed)]
+    told = {name: (song or {}).get(name) for name in model.columns if name not in AUDIO_FEATURES}
+    inputs = pd.DataFrame(sounds)[AUDIO_FEATURES].astype(float)
+    for name, value in told.items():
+        inputs[name] = pd.Series([value] * len(sounds), dtype=object if name in TEXTS else float)
+    probabilities = _probabilities(model, inputs)
     order = np.argsort(-probabilities[0], kind="stable")
     size = 0 if model.threshold is None else np.count_nonzero(members(probabilities[:1], model.threshold))
     first = int(order[0])
