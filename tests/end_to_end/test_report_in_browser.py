@@ -19,7 +19,7 @@ from ml.report import build_report
 from ml.training import fit
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import open_page
-from tests.ml.report_database import make_marts, some_tracks
+from tests.ml.report_database import find, make_marts, some_tracks
 
 pytestmark = [pytest.mark.browser]
 
@@ -40,6 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record(connection, fit(tracks, model="prior", split=split), None, published=False)
         record(connection, fit(tracks, model="study_forest", split=split), None, published=True)
         record(connection, fit(tracks, model="knn", protocol="study_2023_04"), None, published=False)
+        find(connection, tracks)
         result = build_report(connection, folder)
     assert result.missing == []
     return result.path

@@ -9,15 +9,13 @@ import pytest
 
 from ml.charts import CHARTS
 from ml.charts.style import THEMES
-from ml.clusters import cluster_genres, record_clusters
 from ml.dataset import ModelError, Tracks, load_tracks, split_by_artist
-from ml.popularity import explain_popularity, load_popularity, record_popularity
 from ml.records import record
 from ml.report import build_report
 from ml.summary import summarise
 from ml.training import fit
 from ml.verdict import Verdict, record_verdict
-from tests.ml.report_database import make_marts, some_tracks
+from tests.ml.report_database import find, make_marts, some_tracks
 from warehouse.publication import tracks_digest
 
 HOSTILE = "</script><b>Punk & Jazz</b>"
@@ -38,9 +36,7 @@ def trained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record(connection, shown, None, published=True)
         record_verdict(connection, tracks, Verdict(shown.run_id))
         record(connection, fit(tracks, model="knn", protocol="study_2023_04"), None, published=False)
-        record_clusters(connection, tracks, cluster_genres(tracks))
-        popularity = load_popularity(connection, tracks)
-        record_popularity(connection, tracks, explain_popularity(tracks, popularity))
+        find(connection, tracks)
     return path
 
 
