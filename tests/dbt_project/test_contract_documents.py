@@ -140,4 +140,4 @@ def test_no_document_is_lost_or_breaks_the_build(contract: Contract, listings: i
         clean = connection.sql("select count(*) from marts.clean_tracks").fetchall()[0][0]
     assert kept == [(one.track, one.features, one.artist) for one in documents]
     assert judged == [(number,) for number in range(1, listings + 1)]
-    assert listings / 50 < clean < listings / 2  # else one side of the judgement is hardly tried
+    assert 0 < clean < listings / 2  # else one side of the judgement is not tried
