@@ -6,13 +6,11 @@ here: the names and colours of the report's families, and the map (charts/genres
 
 from collections.abc import Callable
 
-import duckdb
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml.dataset import Tracks
-from ml.tables import create_ml_tables, replace_rows
 from warehouse.features import AUDIO_FEATURES
 
 COMPARED = [name for name in AUDIO_FEATURES if name not in ("key", "time_signature")]
@@ -142,11 +140,3 @@ def _means(values: np.ndarray, codes: np.ndarray, genres: pd.Index, weights: np.
         table[name] = np.divide(sums, counts, out=np.full(len(genres), np.nan), where=counts > 0)
     there = np.bincount(codes, times, len(genres)) > 0
     return standardised(pd.DataFrame(table, index=pd.Index(genres.astype(object)))[there])
-
-
-def record_clusters(connection: duckdb.DuckDBPyConnection, tracks: Tracks, clusters: pd.DataFrame) -> None:
-    """Replace the dataset's rows of `ml.genre_clusters`."""
-    create_ml_tables(connection)
-    replace_rows(connection, "genre_clusters", tracks.dataset, clusters.assign(
-        dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, tracks_digest=tracks.digest
-    ))  # fmt: skip

@@ -13,7 +13,6 @@ from sklearn.metrics import r2_score
 from ml.dataset import TooLittleToLearn, Tracks, split_by_artist
 from ml.estimators import THREADS
 from ml.settings import RESAMPLES
-from ml.tables import create_ml_tables, replace_rows
 from warehouse.features import AUDIO_FEATURES
 
 INPUTS = {
@@ -96,11 +95,3 @@ def _interval(true: np.ndarray, guesses: np.ndarray, artists: np.ndarray, seed: 
         figures.append(1 - errors / max(squares - total**2 / n, 1e-12))
     low, high = np.percentile(figures, [2.5, 97.5])
     return float(low), float(high)
-
-
-def record_popularity(connection: duckdb.DuckDBPyConnection, tracks: Tracks, figures: pd.DataFrame) -> None:
-    """Replace the dataset's rows of `ml.popularity_fits`."""
-    create_ml_tables(connection)
-    replace_rows(connection, "popularity_fits", tracks.dataset, figures.assign(
-        dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, tracks_digest=tracks.digest
-    ))  # fmt: skip

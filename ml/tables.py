@@ -15,6 +15,8 @@ from warehouse.files import quoted, transaction
 if TYPE_CHECKING:
     import pandas as pd  # Dagster's definitions read the tables' descriptions, and need not wait for pandas
 
+    from ml.dataset import Tracks
+
 STUDY_FIGURES_FILE = Path(__file__).parent / "study_figures.csv"
 
 _RUN = {
@@ -365,10 +367,12 @@ def create_ml_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return outdated
 
 
-def replace_rows(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, rows: "pd.DataFrame") -> None:
-    """Replace a dataset's rows of a table of schema `ml`, in one transaction."""
+def record_finding(connection: duckdb.DuckDBPyConnection, table: str, tracks: "Tracks", rows: "pd.DataFrame") -> None:
+    """Replace the dataset's rows of a table about its tracks (dataset, is_synthetic and tracks_digest are added)."""
+    create_ml_tables(connection)
     with transaction(connection):
-        connection.execute(f"delete from ml.{table} where dataset = ?", [dataset])
-        connection.register("incoming", rows)
+        connection.execute(f"delete from ml.{table} where dataset = ?", [tracks.dataset])
+        stamped = rows.assign(dataset=tracks.dataset, is_synthetic=tracks.is_synthetic, tracks_digest=tracks.digest)
+        connection.register("incoming", stamped)
         connection.execute(f"insert into ml.{table} by name select * from incoming")
         connection.unregister("incoming")

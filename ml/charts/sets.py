@@ -4,8 +4,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts.style import BLUE, GREY, ORANGE, Drawing, NothingToDraw, genre_rows, named_rows, plural
+from ml.sets import ONE_IN
 
-PROMISED = 0.9
+PROMISED = 1 - 1 / ONE_IN
 
 
 def sharing(table: pd.DataFrame) -> Drawing:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ml.tables import record_finding
 from orchestration.assets.model import table_spec
 from orchestration.failures import told_in_a_sentence
 from orchestration.metadata import table_metadata
@@ -20,7 +21,7 @@ TRACKS = [["marts", "clean_tracks"], ["marts", "track_artists"], ["marts", "trac
 @dg.multi_asset(specs=[table_spec("genre_clusters", TRACKS)])
 def genre_clusters(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> Iterator[dg.MaterializeResult]:
     """Put the genres into groups by their mean sound, by four methods."""
-    from ml.clusters import cluster_genres, record_clusters
+    from ml.clusters import cluster_genres
     from ml.dataset import load_tracks
 
     progress("genre clusters", 0, None)
@@ -29,7 +30,7 @@ def genre_clusters(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -
             tracks = load_tracks(connection)
         clusters = cluster_genres(tracks)
         with warehouse.connect() as connection:
-            record_clusters(connection, tracks, clusters)
+            record_finding(connection, "genre_clusters", tracks, clusters)
             shown = table_metadata(connection, "ml", "genre_clusters")
     yield dg.MaterializeResult(metadata=shown)
 
@@ -38,7 +39,7 @@ def genre_clusters(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -
 def popularity_fits(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) -> Iterator[dg.MaterializeResult]:
     """Fit popularity by sound, genre and year, and measure on held-out artists how far it follows."""
     from ml.dataset import load_tracks
-    from ml.popularity import explain_popularity, load_popularity, record_popularity
+    from ml.popularity import explain_popularity, load_popularity
 
     progress("popularity", 0, None)
     with told_in_a_sentence():
@@ -47,7 +48,7 @@ def popularity_fits(warehouse: Warehouse, progress: dg.ResourceParam[Progress]) 
             popularity = load_popularity(connection, tracks)
         figures = explain_popularity(tracks, popularity)
         with warehouse.connect() as connection:
-            record_popularity(connection, tracks, figures)
+            record_finding(connection, "popularity_fits", tracks, figures)
             shown = table_metadata(connection, "ml", "popularity_fits")
     yield dg.MaterializeResult(metadata=shown)
 

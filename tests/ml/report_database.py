@@ -5,9 +5,10 @@ from dataclasses import replace
 import duckdb
 import numpy as np
 
-from ml.clusters import cluster_genres, record_clusters
+from ml.clusters import cluster_genres
 from ml.dataset import Tracks
-from ml.popularity import explain_popularity, load_popularity, record_popularity
+from ml.popularity import explain_popularity, load_popularity
+from ml.tables import record_finding
 from tests.ml.made_up_tracks import make_tracks
 from warehouse.features import AUDIO_FEATURES
 from warehouse.publication import tracks_digest
@@ -109,5 +110,7 @@ def make_marts(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> Tracks:
 
 def find(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> None:
     """What is found in the tracks beside the models: clusters of genres, and what popularity follows from."""
-    record_clusters(connection, tracks, cluster_genres(tracks))
-    record_popularity(connection, tracks, explain_popularity(tracks, load_popularity(connection, tracks)))
+    record_finding(connection, "genre_clusters", tracks, cluster_genres(tracks))
+    record_finding(
+        connection, "popularity_fits", tracks, explain_popularity(tracks, load_popularity(connection, tracks))
+    )

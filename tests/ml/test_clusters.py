@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import silhouette_score
 
-from ml.clusters import COMPARED, METHODS, cluster_genres, record_clusters, standardised
+from ml.clusters import COMPARED, METHODS, cluster_genres, standardised
 from ml.dataset import Tracks
+from ml.tables import record_finding
 from tests.ml.made_up_tracks import make_tracks
 
 CALM, LOUD = ("Ambient", "Drone", "Piano", "Lullaby"), ("Grind", "Metal", "Noise", "Punk")
@@ -66,7 +67,7 @@ def test_a_dataset_s_clusters_are_replaced_and_another_s_stay() -> None:
     other = Tracks(tracks.frame, tracks.credits, "other", False, "digest")
     with duckdb.connect() as connection:
         for each in (tracks, other, tracks):
-            record_clusters(connection, each, cluster_genres(each))
+            record_finding(connection, "genre_clusters", each, cluster_genres(each))
         counts = connection.execute(
             "select dataset, is_synthetic, count(*) from ml.genre_clusters group by all order by all"
         ).fetchall()
