@@ -27,7 +27,7 @@ from extract.sandbox.server import serve
 from extract.settings import CrawlOptions, Settings
 from tests.benchmarks.bench_crawl import same_documents
 from tests.benchmarks.measuring import BIN, gib, run
-from tests.dbt_project.study_listing import land_listing, make_listing
+from tests.dbt_project.study_listing import make_listing
 from tests.end_to_end.dev import dagster_dev
 from warehouse import files
 

@@ -198,24 +198,25 @@ def state(folder: Path) -> State:
     for name in ("warehouse", "published"):
         with duckdb.connect(str(folder / f"{name}.duckdb")) as connection:
             found |= {f"{name} {table}": rows for table, rows in tables(connection)}
-    for path in sorted([*(folder / "exports").rglob("*"), *(folder / "reports").rglob("*")]):
-        if path.suffix == ".parquet":
-            relation = duckdb.connect().read_parquet(str(path))
-            found[path.name] = str(sorted(map(str, relation.fetchall())))
-        elif path.is_file():
-            found[path.name] = str(hash(path.read_bytes()))
+    with duckdb.connect() as connection:  # closed again: a thread of it would be missing in the next forked process
+        for path in sorted([*(folder / "exports").rglob("*"), *(folder / "reports").rglob("*")]):
+            if path.suffix == ".parquet":
+                found[path.name] = str(sorted(map(str, connection.read_parquet(str(path)).fetchall())))
+            elif path.is_file():
+                found[path.name] = str(hash(path.read_bytes()))
     return found
 
 
 def tables(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
-    """Each table with its rows, as JSON of sorted texts."""
+    """Each table with a hash of each of its rows, sorted, as JSON."""
     for schema, table in connection.execute(
         "select schema_name, table_name from duckdb_tables() where not internal order by all"
     ).fetchall():
         if f"{schema}.{table}" not in UNCOUNTED:
-            relation = connection.table(f"{schema}.{table}")
-            kept = ", ".join(f'"{name}"' for name in relation.columns if name not in VOLATILE)
-            yield f"{schema}.{table}", json.dumps(sorted(map(str, relation.project(kept).fetchall())))
+            name = f'"{schema}"."{table}"'
+            kept = [f'"{column}"' for column in connection.table(name).columns if column not in VOLATILE]
+            (hashes,) = connection.execute(f"select list_sort(list(hash({', '.join(kept)}))) from {name}").fetchone()
+            yield f"{schema}.{table}", json.dumps(hashes or [])
 
 
 def points_of(name: str, calls: Sequence[Point], seed: int) -> list[Point]:
