@@ -34,7 +34,7 @@
     {%- if type == 'double' -%}
         {{ number }}
     {%- else -%}
-        try_cast(case when {{ number }} = floor({{ number }}) then {{ number }} end as {{ type }})
+        try_cast(case when {{ number }} % 1 = 0 then {{ number }} end as {{ type }})
     {%- endif -%}
 {%- endmacro %}
 

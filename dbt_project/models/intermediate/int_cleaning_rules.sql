@@ -4,13 +4,11 @@
 select
     0 as step,
     'listings' as rule,
-    false as is_repeat,
     'Every listing of the dataset' as description
 {% for rule, about in var('cleaning_rules').items() %}
     union all
     select
         {{ loop.index }} as step,
         '{{ rule }}' as rule,
-        {{ about.is_repeat }} as is_repeat,
         {{ dbt.string_literal(dbt.escape_single_quotes(about.rejects)) }} as description
 {% endfor %}

@@ -6,12 +6,13 @@ datasets as (
     select * from {{ ref('stg_raw__datasets') }}
 ),
 
+-- The clean ones too, which no rule rejected.
 judged as (
     select
-        coalesce(rejected_by, 'clean') as outcome,
+        rejected_by,
         count(*) as listings
     from {{ ref('int_listings_judged') }}
-    group by coalesce(rejected_by, 'clean')
+    group by rejected_by
 ),
 
 total as (
@@ -27,7 +28,7 @@ counted as (
         coalesce(judged.listings, 0) as rows_removed
     from rules
     cross join total
-    left join judged on rules.rule = judged.outcome
+    left join judged on rules.rule = judged.rejected_by
 )
 
 select

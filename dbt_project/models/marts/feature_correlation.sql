@@ -1,10 +1,11 @@
 {%- set features = track_numbers() | list -%}
 
--- All pairs in one scan. A pair counts the tracks in which both are known: popularity and time_signature may not be.
+-- All pairs in one scan, each once, in the alphabet's order. A pair counts the tracks in which both are known, which
+-- popularity and time_signature may not be.
 with correlated as (
     select
         {% for feature in features %}
-            {% for other in features[loop.index0:] %}
+            {% for other in features if feature <= other %}
                 corr({{ feature }}, {{ other }}) as correlation__{{ feature }}__{{ other }},
                 count({{ feature }} + {{ other }}) as tracks__{{ feature }}__{{ other }},
             {% endfor %}
@@ -28,32 +29,13 @@ pairs as (
     unpivot include nulls ((tracks, correlation) for pair in (
         {% for feature in features %}
             {% set first = loop.first %}
-            {% for other in features[loop.index0:] %}
+            {% for other in features %}
+                {% set of_both = [feature, other] | sort | join('__') %}
                 {{ ',' if not (first and loop.first) }}
-                (tracks__{{ feature }}__{{ other }}, correlation__{{ feature }}__{{ other }})
-                    as {{ feature }}__{{ other }}
+                (tracks__{{ of_both }}, correlation__{{ of_both }}) as {{ feature }}__{{ other }}
             {% endfor %}
         {% endfor %}
     ))
-),
-
-sides as (
-    select 1 as side
-    union all
-    select 2 as side
-),
-
-mirrored as (
-    select
-        case when sides.side = 1 then pairs.feature else pairs.other_feature end as feature,
-        case when sides.side = 1 then pairs.other_feature else pairs.feature end as other_feature,
-        pairs.tracks,
-        pairs.correlation,
-        pairs.dataset,
-        pairs.is_synthetic
-    from pairs
-    cross join sides
-    where sides.side = 1 or pairs.feature <> pairs.other_feature
 )
 
 -- The correlation with a feature that is the same in all tracks is not a number.
@@ -64,5 +46,5 @@ select
     case when not isnan(correlation) then correlation end as correlation,
     dataset,
     is_synthetic
-from mirrored
+from pairs
 where tracks > 0

@@ -17,36 +17,26 @@ binned as (
         measured.feature,
         measured.dataset,
         measured.is_synthetic,
+        ranges.bins_from,
+        ranges.span,
         cast(
             greatest(1, least(100, 1 + floor(round((measured.value - ranges.bins_from) * 100 / ranges.span, 6))))
             as integer
         ) as bin
     from measured
     inner join ranges on measured.feature = ranges.feature
-),
-
--- Each genre, and all genres together in the rows without a genre.
-counted as (
-    select
-        genre,
-        feature,
-        bin,
-        count(*) as tracks,
-        dataset,
-        is_synthetic
-    from binned
-    group by feature, bin, dataset, is_synthetic, rollup(genre)
-    having genre is not null or grouping(genre) = 1
 )
 
+-- Each genre, and all genres together in the rows without a genre.
 select
-    counted.genre,
-    counted.feature,
-    counted.bin,
-    cast(ranges.bins_from + ranges.span * (counted.bin - 1) / 100.0 as double) as lower_bound,
-    cast(ranges.bins_from + ranges.span * counted.bin / 100.0 as double) as upper_bound,
-    counted.tracks,
-    counted.dataset,
-    counted.is_synthetic
-from counted
-inner join ranges on counted.feature = ranges.feature
+    genre,
+    feature,
+    bin,
+    cast(bins_from + span * (bin - 1) / 100.0 as double) as lower_bound,
+    cast(bins_from + span * bin / 100.0 as double) as upper_bound,
+    count(*) as tracks,
+    dataset,
+    is_synthetic
+from binned
+group by feature, bins_from, span, bin, dataset, is_synthetic, rollup(genre)
+having genre is not null or grouping(genre) = 1

@@ -20,35 +20,24 @@ bounds as (
         round(first_quartile - 1.5 * (third_quartile - first_quartile), 9) as lower_bound,
         round(third_quartile + 1.5 * (third_quartile - first_quartile), 9) as upper_bound
     from quartiles
-),
-
--- Each genre, and all genres together in the rows without a genre.
-counted as (
-    select
-        measured.genre,
-        measured.feature,
-        count(*) as tracks,
-        count(case when measured.value < bounds.lower_bound then 1 end) as outliers_below,
-        count(case when measured.value > bounds.upper_bound then 1 end) as outliers_above,
-        measured.dataset,
-        measured.is_synthetic
-    from measured
-    inner join bounds on measured.feature = bounds.feature
-    group by measured.feature, measured.dataset, measured.is_synthetic, rollup(measured.genre)
-    having measured.genre is not null or grouping(measured.genre) = 1
 )
 
+-- Each genre, and all genres together in the rows without a genre.
 select
-    counted.genre,
-    counted.feature,
+    measured.genre,
+    measured.feature,
     bounds.first_quartile,
     bounds.third_quartile,
     bounds.lower_bound,
     bounds.upper_bound,
-    counted.tracks,
-    counted.outliers_below,
-    counted.outliers_above,
-    counted.dataset,
-    counted.is_synthetic
-from counted
-inner join bounds on counted.feature = bounds.feature
+    count(*) as tracks,
+    count(case when measured.value < bounds.lower_bound then 1 end) as outliers_below,
+    count(case when measured.value > bounds.upper_bound then 1 end) as outliers_above,
+    measured.dataset,
+    measured.is_synthetic
+from measured
+inner join bounds on measured.feature = bounds.feature
+group by
+    measured.feature, bounds.first_quartile, bounds.third_quartile, bounds.lower_bound, bounds.upper_bound,
+    measured.dataset, measured.is_synthetic, rollup(measured.genre)
+having measured.genre is not null or grouping(measured.genre) = 1
