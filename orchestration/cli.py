@@ -470,9 +470,8 @@ def predict(
                     model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            print_reading(
-                FileReading.of(scored.file), errors, others="given back as they stand" if output else "not shown"
-            )
+            reading = FileReading.of(scored.file, absent=scored.absent)
+            print_reading(reading, errors, others="given back as they stand" if output else "not shown")
             if output is None:
                 print_songs(scored)
             tally = scored.tally

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from extract.song_files import PREDICT, Container, ReadingOptions, SongFile, contained, read, standard_input
 from ml.model_file import Model, load
 from ml.predictions import BATCH
-from ml.scoring import Scoring, Songs, Tally, connect, score_songs, write_songs
+from ml.scoring import Scoring, Songs, Tally, absent, connect, score_songs, write_songs
 from warehouse.files import OutputFormat
 from warehouse.progress import Progress, ignore
 
@@ -52,7 +52,10 @@ def scored_file(
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file that was scored: by which model, how it was read, and the `first` songs where nothing is written."""
+    """A file that was scored: by which model, how it was read, and the `first` songs where nothing is written.
+
+    `absent` are the columns that the model reads and the file does not have.
+    """
 
     run_id: str
     is_synthetic: bool
@@ -60,6 +63,7 @@ class ScoredFile:
     file: SongFile
     first: list[dict[str, Any]]
     has_more: bool
+    absent: list[str] = field(default_factory=list)
 
 
 def score_file(
@@ -98,4 +102,5 @@ def score_file(
             write_songs(found.scoring, sys.stdout.buffer, written_as=OutputFormat(kind))
         else:
             write_songs(found.scoring, Path(output))
-    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.file, first, has_more)
+    unknown = absent(model, found.file.columns)
+    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.file, first, has_more, unknown)

@@ -435,11 +435,16 @@ def test_a_title_is_recognised_under_the_names_of_known_dumps(title_model: Model
     assert [song[column] for song in rows] == ["J", " ", "x"]
 
 
-def test_a_model_of_titles_says_that_there_are_none(title_model: Model, tmp_path: Path) -> None:
-    """Guards against a file without titles that is scored as if it had them."""
+def test_a_model_of_titles_says_that_there_are_none(
+    title_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a file without titles that is scored as if it had them, in its rows and on the screen."""
+    monkeypatch.setattr("orchestration.songs.load", lambda _: title_model)
     path = songs_csv(tmp_path, {})
     pd.read_csv(path).drop(columns="song_name").to_csv(path, index=False)
     assert scored(title_model, path)[0]["missing_features"] == "song_name"
+    result = CliRunner().invoke(app, ["predict", str(path), "-", "--model", "titles.skops"])
+    assert "Not in the file, so unknown: song_name." in result.stderr
 
 
 class Albums:
@@ -465,15 +470,17 @@ class Albums:
 def test_album_and_year_are_read_as_the_warehouse_reads_them(tmp_path: Path, album: str, date: str) -> None:
     """Guards against a model that learnt years and is given none, or another year than the warehouse would have."""
     dates = ["1984-05-31", "1994-05", "2001", "1984-05-31T12:00:00Z", "1859", "0000", "1984-02-30", "soon", "", "84"]
-    years = [1984, 1994, 2001, 1984, 0, 0, 0, 0, 0, 0]
+    dates += ["1994.0", "1994.5"]  # the first is how pandas writes a year in a column with gaps
+    years = [1984, 1994, 2001, 1984, 0, 0, 0, 0, 0, 0, 1994, 0]
     songs = [{album: "Blue" if number else " ", date: text} for number, text in enumerate(dates)]
     model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
     rows = scored(model, songs_csv(tmp_path, *songs))
     year = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Year") for row in rows]
     assert year == pytest.approx([number / 10_000 for number in years])
     letters = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Album") for row in rows]
-    assert letters == [0.0] + [0.004] * 9
-    assert [row["missing_features"] for row in rows] == ["album_name", "", "", ""] + ["release_year"] * 6
+    assert letters == [0.0] + [0.004] * 11
+    unknown = ["album_name", "", "", ""] + ["release_year"] * 6 + ["", "release_year"]
+    assert [row["missing_features"] for row in rows] == unknown
     assert {row["problems"] for row in rows} == {""}
     assert [row[date] or "" for row in rows] == dates, "what a person gave comes back as it was"
 
