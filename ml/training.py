@@ -53,13 +53,14 @@ VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
 @dataclass(frozen=True)
 class Summary:
-    """What is shown of a run beside others: its name, its metrics, and on which tracks they were measured.
+    """What is shown of a run beside others: its name, its inputs, its metrics, and on which tracks they were measured.
 
     `held_out_digest` is equal for runs of the same tracks (`Tracks.digest`) that held out the very same ones.
     """
 
     run_id: str
     name: str
+    features: str
     n_genres: int
     n_artists_test: int
     held_out_digest: str
@@ -110,7 +111,9 @@ class Run:
         """What is shown of the run beside others."""
         rows = [np.sort(split.test).tobytes() for split in self.splits]
         held_out = hashlib.md5(b"|".join(rows), usedforsecurity=False).hexdigest()
-        return Summary(self.run_id, self.name, len(self.genres), self.n_artists_test, held_out, self.scores)
+        return Summary(
+            self.run_id, self.name, self.features, len(self.genres), self.n_artists_test, held_out, self.scores
+        )
 
     @property
     def folds(self) -> int:
@@ -170,17 +173,24 @@ def jobs(
     protocol: str = "artist_grouped",
     *,
     models: Sequence[str] | None = None,
-    features: str = "audio",
+    features: str | None = None,
     folds: int = 1,
     seed: int = 538,
 ) -> list[Job]:
     """What a protocol asks for: each of `models` (by default those that it compares) on the very same splits.
 
-    Raises `ModelError`: no such protocol, or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
+    `features` are by default the protocol's, or audio where it leaves the choice. Raises `ModelError`: no such
+    protocol, or features or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
     """
     plan = find_protocol(protocol)
+    features = normalised(features) if features is not None else plan.features or "audio"
+    if plan.features not in (None, features):
+        raise ModelError(
+            f"{protocol} has the study's own features, {plan.features}, and not {features}. Leave the features out, or "
+            f"take artist_grouped: song-genres train --features {features}"
+        )
     splits = plan.splits(tracks, folds=folds, seed=seed)
-    return [Job(model, splits, plan.features or features, protocol, seed) for model in models or plan.models]
+    return [Job(model, splits, features, protocol, seed) for model in models or plan.models]
 
 
 def fit(tracks: Tracks, *, model: str, explain: bool = True, split: Split | None = None, **settings: Any) -> Run:

@@ -143,6 +143,10 @@ def test_the_studys_forest_is_that_of_its_features(trained: duckdb.DuckDBPyConne
     build_report(trained, tmp_path)
     shown = {row["contender"]: row["run_id"] for row in table(tmp_path, "scores")}
     assert shown["the study's forest"] == "forest-audio"
+    trained.execute("update ml.model_runs set features = 'audio+year' where run_id = 'knn'")
+    build_report(trained, tmp_path)
+    shown = {row["contender"]: row["run_id"] for row in table(tmp_path, "scores")}
+    assert shown["the study's forest, by sound alone"] == "forest-audio", "it was told less than this model"
     trained.execute("update ml.model_runs set top_1 = 0.125 where run_id = 'forest-title'")
     assert 0.125 not in [row.top_1 for row in summarise(trained).figures]
 
