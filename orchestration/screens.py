@@ -314,7 +314,7 @@ def print_difference(difference: "Difference", path: Path) -> None:
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:
-    """The figures of runs on the same inputs and held-out tracks; below them the study's published ones, if comparable."""
+    """The figures of runs on the same inputs and held-out tracks; below, what the study published of these genres."""
     tracks, first = runs[0].tracks, runs[0]
     label = ", synthetic" if tracks.is_synthetic else ""
     parts = "one split" if first.folds == 1 else f"{first.folds} folds"
