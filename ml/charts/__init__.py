@@ -222,7 +222,7 @@ CHARTS = (
         """,
         draw=comparison.popularity,
         count=lambda table: first(table, "n_test"),
-        no_rows="popularity is unknown, the same for all tracks, or known of the tracks of too few artists.",
+        no_rows="popularity is unknown, the same for all artists or all but a few, or there is one genre alone.",
     ),
     Chart(
         key="f1",

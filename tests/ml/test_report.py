@@ -237,8 +237,8 @@ def test_what_no_source_gives_is_said_in_place_of_the_chart(trained: duckdb.Duck
         "Genres that share tracks: no track is listed under more than one genre, so none overlap.",
         "Genres over the years: no track has a release date and a genre, because the source gives none.",
         "Which genres belong together: there are too few genres to put into groups: it takes five.",
-        "What popularity follows from: popularity is unknown, the same for all tracks, or known of the tracks of too "
-        "few artists.",
+        "What popularity follows from: popularity is unknown, the same for all artists or all but a few, or there "
+        "is one genre alone.",
     ]
 
 
