@@ -111,9 +111,8 @@ class Run:
         """What is shown of the run beside others."""
         rows = [np.sort(split.test).tobytes() for split in self.splits]
         held_out = hashlib.md5(b"|".join(rows), usedforsecurity=False).hexdigest()
-        return Summary(
-            self.run_id, self.name, self.features, len(self.genres), self.n_artists_test, held_out, self.scores
-        )
+        n_artists = self.n_artists_test
+        return Summary(self.run_id, self.name, self.features, len(self.genres), n_artists, held_out, self.scores)
 
     @property
     def folds(self) -> int:
@@ -183,14 +182,9 @@ def jobs(
     protocol, or features or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
     """
     plan = find_protocol(protocol)
-    features = normalised(features) if features is not None else plan.features or "audio"
-    if plan.features not in (None, features):
-        raise ModelError(
-            f"{protocol} has the study's own features, {plan.features}, and not {features}. Leave the features out, or "
-            f"take artist_grouped: song-genres train --features {features}"
-        )
+    inputs = plan.inputs(features)
     splits = plan.splits(tracks, folds=folds, seed=seed)
-    return [Job(model, splits, features, protocol, seed) for model in models or plan.models]
+    return [Job(model, splits, inputs, protocol, seed) for model in models or plan.models]
 
 
 def fit(tracks: Tracks, *, model: str, explain: bool = True, split: Split | None = None, **settings: Any) -> Run:
@@ -321,6 +315,7 @@ def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray
     """Fit the pipeline and return whether it converged: the run gets one note instead of fifty warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="The least populated class")  # in inner folds, which is no harm
         pipeline.fit(inputs, genres)
     for warning in caught:
         if not issubclass(warning.category, ConvergenceWarning):

@@ -616,6 +616,13 @@ def test_a_foreign_or_damaged_file_is_refused(model_path: Path, tmp_path: Path) 
         load(tmp_path / "nowhere.skops")
 
 
+def test_a_model_that_could_not_be_read_again_is_not_kept(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a new estimator that is trained and published, and refused when it is to predict."""
+    with pytest.raises(ModelError, match=r"add them to TRUSTED_TYPES in ml/estimators.py: .*test_scoring.Titles"):
+        save(title_model, tmp_path / "model.skops")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_tampered_type_is_refused(model_path: Path, tmp_path: Path) -> None:
     """Guards against a model file in which one type was exchanged for a dangerous one."""
     tampered = tmp_path / "tampered.skops"
