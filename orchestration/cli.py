@@ -476,7 +476,7 @@ def predict(
                     model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            reading = FileReading.of(scored.file, absent=scored.absent)
+            reading = FileReading.of(scored.file, unknown=scored.unknown)
             print_reading(reading, errors, others="given back as they stand" if output else "not shown")
             if output is None:
                 print_songs(scored)

@@ -22,7 +22,7 @@ import pyarrow.csv as pa_csv
 
 from extract.song_files import SongFileError, contained
 from ml.model_file import load
-from ml.scoring import SEPARATOR, absent
+from ml.scoring import SEPARATOR
 from orchestration.failures import sentence
 from orchestration.readings import FileReading
 from orchestration.songs import scored_file
@@ -66,7 +66,7 @@ def _scored(folder: Path, model_file: Path, name: str) -> dict[str, Any]:
     container = contained(folder / "songs", name=name)
     with scored_file(model, container, batch=BATCH) as found:
         columns = found.file.columns
-        reading = FileReading.of(found.file, absent=absent(model, columns))
+        reading = FileReading.of(found.file, unknown=found.unknown)
         if found.file.rows > ROWS:
             raise SongFileError(
                 f"{name} has {found.file.rows:,} songs, and the page takes {ROWS:,} at most.\n"

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class FileReading:
     """What became of a file's columns.
 
-    `columns` are the column, our field, and what was done to its values; `unknown` are audio features, and what else a
-    model reads, that the file does not have, `others` its columns that are no field of ours; `notes` and `warnings` are
-    sentences. `problem_rows` is the number of rows that cannot be used, and `problems` are the first of them.
+    `columns` are the column, our field, and what was done to its values; `unknown` are audio features (or else
+    what a model reads) that the file does not have, `others` its columns that are no field of ours; `notes` and
+    `warnings` are sentences. `problem_rows` is the number of rows that cannot be used, and `problems` are the first of
+    them.
     """
 
     columns: list[tuple[str, str, str]]
@@ -32,12 +33,12 @@ class FileReading:
 
     @classmethod
     def of(
-        cls, file: "SongFile", problem_rows: int = 0, problems: Sequence[str] = (), *, absent: Sequence[str] = ()
+        cls, file: "SongFile", problem_rows: int = 0, problems: Sequence[str] = (), *, unknown: list[str] | None = None
     ) -> "FileReading":
-        """What is told of a file. `absent` are the columns that a model reads and the file does not have."""
+        """What is told of a file. `unknown` is what a model reads and the file does not have, if a model reads it."""
         columns = [(use.column, use.field, use.done) for use in file.uses]
         notes, warnings = list(file.notes), list(file.warnings)
-        unknown = list(dict.fromkeys([*file.unknown, *absent]))
+        unknown = file.unknown if unknown is None else unknown
         return cls(columns, unknown, file.other_columns, notes, warnings, problem_rows, problems)
 
     @classmethod

@@ -515,6 +515,20 @@ def test_what_a_model_does_not_read_is_not_missing(title_model: Model, tmp_path:
     assert (song["genre_1"], song["missing_features"], song["problems"]) == ("Jazz", "", "")
 
 
+def test_a_model_that_does_not_hear_scores_songs_without_sound(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a model of titles that asks for audio features, and one that is given nothing that it reads."""
+    titles = replace(title_model, features="title")
+    path = tmp_path / "songs.csv"
+    path.write_text("Track Name,Artist\nJ,Ann\n,Ann\n")
+    with scored_file(titles, path) as found:
+        rows = pa.concat_tables(found.scoring).to_pylist()
+        assert found.unknown == []
+    assert [(row["genre_1"], row["missing_features"]) for row in rows] == [("Jazz", ""), ("Other", "song_name")]
+    path.write_text("label,Artist\nJ,Ann\n")
+    with pytest.raises(ModelError, match="nothing of what the model reads: song_name. It has the columns: label, A"):
+        scored(titles, path)
+
+
 def test_spark_finds_album_and_date_by_the_names_of_known_dumps() -> None:
     """Guards against a cluster that scores songs without the year that one machine would have read."""
     found = fields_by_name(["Energy", "Track_Name", "track_album_name", "release_date", "name"])
