@@ -325,7 +325,7 @@ def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float
     )
     # Without lines, and of short words, at which a cell may break: it fits into 80 columns, and nothing is cut.
     table = Table(
-        Column("model", overflow="fold"), "top-1", "top-3", "any of its genres", "macro F1", "log loss", "calib. error",
+        Column("model", no_wrap=True), "top-1", "top-3", "any of its genres", "macro F1", "log loss", "calib. error",
         "sets", "fit",
         box=None, pad_edge=False, padding=(0, 2, 0, 0),
     )  # fmt: skip
@@ -344,7 +344,7 @@ def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float
     for name, figures in published.items():
         keys = ("top_1", "top_3", "top_1_any", "macro_f1")
         cells = [f"{figures[key]:.3f}" if key in figures else "" for key in keys]
-        table.add_row(f"{name}, as the study published it", *cells, style="dim")
+        table.add_row(f"{name}\nas published\nby the study", *cells, style="dim")
     console.print(table)
     for note in dict.fromkeys(note for run in runs for note in run.notes):
         console.print(f"  {note}", highlight=False)

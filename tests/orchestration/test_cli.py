@@ -226,11 +226,12 @@ def test_figures_are_shown_whole_on_a_narrow_screen(
     """Guards against intervals cut to "(0.6…" where the screen has 80 columns, and figures without their inputs."""
     monkeypatch.setenv("COLUMNS", "80")
     tracks = make_tracks(["Jazz", "Punk"] * 30, [[f"{number}"] for number in range(60)])
-    runs = [fit(tracks, model=model, features="audio+title+year+album") for model in ("prior", "knn")]
+    runs = [fit(tracks, model=model, features="audio+title+year+album") for model in ("study_forest", "knn")]
     print_runs(runs, {"study_forest": {"top_3": 0.3047}})
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     assert "…" not in said.replace("--features …", "")
+    assert "study_forest " in said
     assert "artist_grouped by audio+title+year+album, one split" in " ".join(said.split())
     for figure in ("top_1", "top_3", "top_1_any", "macro_f1", "log_loss"):
         for bound in ("", "_low", "_high"):
