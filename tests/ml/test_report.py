@@ -1,6 +1,7 @@
 """The report: made from what is there, saying what is missing and how to get it. In a browser: tests/end_to_end/."""
 
 import csv
+import html
 import re
 from pathlib import Path
 
@@ -149,6 +150,26 @@ def test_the_studys_forest_is_that_of_its_features(trained: duckdb.DuckDBPyConne
     assert shown["the study's forest, by sound alone"] == "forest-audio", "it was told less than this model"
     trained.execute("update ml.model_runs set top_1 = 0.125 where run_id = 'forest-title'")
     assert 0.125 not in [row.top_1 for row in summarise(trained).figures]
+
+
+@pytest.mark.parametrize(
+    ("features", "question", "given"),
+    [
+        ("audio", "Can a song's genre be heard?", "energy, and no name"),
+        ("audio+year", "Can a song's genre be heard?", "energy, and its release year"),
+        ("title+year", "Can a song's genre be told without its sound?", "A model is given its title and its release"),
+    ],
+)
+def test_the_page_asks_what_its_model_can_answer(
+    trained: duckdb.DuckDBPyConnection, tmp_path: Path, features: str, question: str, given: str
+) -> None:
+    """Guards against "mostly, yes" to whether genres can be heard, by a model that hears nothing."""
+    trained.execute("update ml.model_runs set features = ? where is_published", [features])
+    build_report(trained, tmp_path)
+    page = html.unescape((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert f"<h1>{question}</h1>" in page
+    assert f"<title>{question}" in page
+    assert given in " ".join(page.split())
 
 
 def test_a_run_that_other_rules_find_wanting_is_shown_no_more(
