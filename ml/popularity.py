@@ -45,11 +45,12 @@ def load_popularity(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> np
 def explain_popularity(tracks: Tracks, popularity: np.ndarray, *, seed: int = 538) -> pd.DataFrame:
     """R² of popularity by what the regression is given, one row per entry of `INPUTS`; columns as in `COLUMNS`.
 
-    `popularity` is as `load_popularity` gives it. The artists held out are those of the genre model's split. R² is 1
-    minus the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and below 0 it is worse
-    than that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high` bound the 95 % interval,
-    a bootstrap over the held-out artists. The inputs with a year are left out where no track has one. No rows where
-    popularity is unknown, or the same for all artists or all but a few, and where there is one genre alone.
+    `popularity` is as `load_popularity` gives it. The artists held out are those that a genre model of this seed would
+    hold out. R² is 1 minus the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and
+    below 0 it is worse than that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high`
+    bound the 95 % interval, a bootstrap over the held-out artists. The inputs with a year are left out where no track
+    has one. No rows where popularity is unknown, or the same for all artists or all but a few, and where there is one
+    genre alone.
     """
     try:
         split = split_by_artist(tracks, seed=seed)
