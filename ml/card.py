@@ -57,6 +57,7 @@ def card(run: Run, model_bytes: int, *, beside: Sequence[Summary] = ()) -> str:
         model_megabytes=model_bytes / 1e6,
         figures=FIGURES,
         compared=[own, *others],
+        baseline=BASELINE,
         without_baseline=all(other.name != BASELINE for other in [own, *others]),
         ranked={title: rows.to_dict("records") for title, rows in ranked.items()},
         left_out=[(genre, int(counts[genre]), reason) for genre, reason in sorted(run.left_out.items())],

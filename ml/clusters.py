@@ -88,7 +88,7 @@ def cluster_genres(tracks: Tracks, *, seed: int = 538) -> pd.DataFrame:
     standard deviations among genres. `silhouette` (-1 to 1; Rousseeuw 1987) is the method's mean over the genres: how
     much nearer a genre is to its own cluster than to the next. `stability` (about 0 to 1) is the mean adjusted Rand
     index (Hubert and Arabie 1985) between these clusters and those made after the artists were drawn anew, with
-    repeats, `DRAWS` times. No rows where there are too few genres for two clusters.
+    repeats, `DRAWS` times. No rows where there are too few genres for two clusters, or where their means are the same.
     """
     from sklearn.metrics import adjusted_rand_score, silhouette_score
 
@@ -101,6 +101,8 @@ def cluster_genres(tracks: Tracks, *, seed: int = 538) -> pd.DataFrame:
     values = tracks.frame[COMPARED].to_numpy(np.float64)[labelled]
     _, artists = np.unique(tracks.first_artists[labelled], return_inverse=True)
     means = _means(values, codes, genres)
+    if len(means.drop_duplicates()) < number:
+        return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
     n_artists = int(artists.max()) + 1
     drawn = [
@@ -116,7 +118,7 @@ def cluster_genres(tracks: Tracks, *, seed: int = 538) -> pd.DataFrame:
         again = [
             adjusted_rand_score(clusters[draw.index], method(draw.to_numpy(), number, seed))
             for draw in drawn
-            if len(draw) > number
+            if len(draw.drop_duplicates()) > number
         ]
         parts.append(
             clusters.rename_axis("genre").reset_index().assign(

@@ -216,7 +216,10 @@ def folds_by_artist(tracks: Tracks, *, folds: int = 5, seed: int = 538) -> list[
         raise _nothing_to_tell_apart(tracks)
     artists = len(np.unique(tracks.first_artists[rows]))
     if not 2 <= folds <= artists:
-        raise ModelError(f"{folds} folds by artist: there must be 2 or more, and at most one per artist ({artists}).")
+        raise ModelError(
+            f"{folds} folds by artist: there must be 2 or more, and at most one per artist ({artists}). One split is "
+            "made without --folds."
+        )
     parts = []
     for test in _group_folds(labels[rows], tracks.first_artists[rows], folds, seed):
         others = np.setdiff1d(rows, rows[test])

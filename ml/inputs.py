@@ -36,7 +36,7 @@ def inputs_of(features: str) -> list[str]:
     if unknown := [name for name in names if name not in INPUTS]:
         raise ModelError(
             f"There are no features {unknown[0]!r}. There are: {', '.join(INPUTS)}; one of them, or several joined by "
-            "+, such as audio+year."
+            "+, such as --features audio+year"
         )
     return [name for name in INPUTS if name in names]
 

@@ -54,15 +54,25 @@ class Model:
 
 
 def save(model: Model, path: Path) -> None:
-    """Write the model to `path` as a compressed skops file; the file is whole or not there."""
+    """Write the model to `path` as a compressed skops file; the file is whole or not there.
+
+    Raises `ModelError` where `load` would refuse it: a new estimator of which `TRUSTED_TYPES` has not every type.
+    """
     content = {
         "format": FORMAT,
         **{item.name: getattr(model, item.name) for item in fields(Model)},
         "columns": model.columns,
         "genres": [str(genre) for genre in model.genres],
     }
-    with whole_or_not_there(path) as unfinished, unfinished.open("wb") as file:
-        sio.dump(content, file, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    with whole_or_not_there(path) as unfinished:
+        with unfinished.open("wb") as file:
+            sio.dump(content, file, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+        if untrusted := sorted(set(sio.get_untrusted_types(file=unfinished)) - TRUSTED_TYPES):
+            raise ModelError(
+                f"The model {model.name} cannot be kept: its file would not be read again, for it holds types that are "
+                f"not trusted. Read what they do when loaded, and add them to TRUSTED_TYPES in ml/estimators.py: "
+                f"{', '.join(untrusted)}"
+            )
 
 
 def load(path: Path) -> Model:
@@ -91,7 +101,9 @@ def load(path: Path) -> Model:
     kind = content.get("format") if isinstance(content, dict) else None
     if kind != FORMAT:
         if str(kind).startswith("song-genres model"):
-            raise ModelError(f"{path} was made by another version ({kind}; this one reads {FORMAT}). Train anew.")
+            raise ModelError(
+                f"{path} was made by another version ({kind}; this one reads {FORMAT}). Train anew: make run."
+            )
         raise ModelError(f"{path} is a skops file, but not a song-genres model. Train one: make run.")
     return _checked(Model(*(content.get(item.name) for item in fields(Model))), content, path)
 

@@ -26,7 +26,11 @@ INPUTS = {
 MOST_TRACKS = 50_000
 """Tracks learnt at most, a sample: more of them change R² by less than its interval is wide."""
 FEWEST_ARTISTS = 10
-"""Held-out artists below which no figure is given: an interval over fewer says nothing."""
+"""Held-out artists of another popularity than the commonest one, below which no figure is given.
+
+An interval over fewer says nothing: where most tracks have popularity 0, artists drawn anew often have nothing else,
+and R² of no differences is minus infinity.
+"""
 COLUMNS = ["inputs", "r2", "r2_low", "r2_high", "r2_training", "n_train", "n_test", "n_artists_test"]
 
 
@@ -41,11 +45,12 @@ def load_popularity(connection: duckdb.DuckDBPyConnection, tracks: Tracks) -> np
 def explain_popularity(tracks: Tracks, popularity: np.ndarray, *, seed: int = 538) -> pd.DataFrame:
     """R² of popularity by what the regression is given, one row per entry of `INPUTS`; columns as in `COLUMNS`.
 
-    `popularity` is as `load_popularity` gives it. The artists held out are those of the genre model's split. R² is 1
-    minus the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and below 0 it is worse
-    than that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high` bound the 95 % interval,
-    a bootstrap over the held-out artists. The inputs with a year are left out where no track has one. No rows where
-    popularity is unknown, the same for all, or known of too few artists.
+    `popularity` is as `load_popularity` gives it. The artists held out are those that a genre model of this seed would
+    hold out. R² is 1 minus the squared error over that of always naming the held-out tracks' mean: 1 is perfect, and
+    below 0 it is worse than that. `r2_training` is on the tracks learnt, where it flatters; `r2_low` and `r2_high`
+    bound the 95 % interval, a bootstrap over the held-out artists. The inputs with a year are left out where no track
+    has one. No rows where popularity is unknown, or the same for all artists or all but a few, and where there is one
+    genre alone.
     """
     try:
         split = split_by_artist(tracks, seed=seed)
@@ -55,7 +60,7 @@ def explain_popularity(tracks: Tracks, popularity: np.ndarray, *, seed: int = 53
     train = np.sort(np.random.default_rng(seed).permutation(train)[:MOST_TRACKS])
     artists = np.unique(tracks.first_artists[test], return_inverse=True)[1]
     n_artists = int(artists.max()) + 1 if len(artists) else 0
-    if n_artists < FEWEST_ARTISTS or len(np.unique(popularity[train])) < 2 or len(np.unique(popularity[test])) < 2:
+    if _artists_that_differ(popularity[test], artists) < FEWEST_ARTISTS or len(np.unique(popularity[train])) < 2:
         return pd.DataFrame(columns=COLUMNS)
     table = tracks.frame[[*AUDIO_FEATURES, "release_year"]].assign(genre=tracks.frame["genre"].astype("category"))
     rows = []
@@ -76,6 +81,12 @@ def explain_popularity(tracks: Tracks, popularity: np.ndarray, *, seed: int = 53
             "n_artists_test": n_artists,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _artists_that_differ(popularity: np.ndarray, artists: np.ndarray) -> int:
+    """How many artists have a track of another popularity than the commonest one."""
+    values, counts = np.unique(popularity, return_counts=True)
+    return len(np.unique(artists[popularity != values[counts.argmax()]])) if len(values) else 0
 
 
 def _regression(seed: int) -> LGBMRegressor:

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from ml.dataset import ModelError, Split, TooLittleToLearn, Tracks, check_features, folds_by_artist, split_by_artist
 from ml.estimators import make_estimator
 from ml.features import Numbers
-from ml.inputs import inputs_of
+from ml.inputs import inputs_of, normalised
 from ml.settings import BASELINE, DEFAULT, STUDY_FOREST
 from warehouse.features import AUDIO_FEATURES, study_genres
 
@@ -64,6 +64,19 @@ class Protocol:
                 f"{self.name} is one split, not {folds} folds. Leave the folds out, or take artist_grouped."
             )
         return self.split(tracks, folds, seed)
+
+    def inputs(self, features: str | None) -> str:
+        """The inputs of a run: `features`, or by default the protocol's own, or audio where it leaves the choice.
+
+        Raises `ModelError` for inputs that there are not, or others than the protocol's own.
+        """
+        wanted = self.features or "audio" if features is None else normalised(features)
+        if self.features not in (None, wanted):
+            raise ModelError(
+                f"{self.name} has the study's own features, {self.features}, and not {wanted}. Leave the features out, "
+                f"or take artist_grouped: song-genres train --features {wanted}"
+            )
+        return wanted
 
     def make(
         self, model: str, *, features: str = "audio", seed: int = 538, training_genres: np.ndarray

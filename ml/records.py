@@ -30,7 +30,7 @@ def recall(connection: duckdb.DuckDBPyConnection, run_id: str, *, with_model: bo
     try:
         found = connection.execute(
             f"""
-            select model, n_genres, n_artists_test, held_out_digest, model_path,
+            select model, features, n_genres, n_artists_test, held_out_digest, model_path,
                 exists (from ml.feature_importances as rows where rows.run_id = runs.run_id) as is_explained,
                 n_test, {", ".join(names)}
             from ml.model_runs as runs where run_id = ?
@@ -41,11 +41,11 @@ def recall(connection: duckdb.DuckDBPyConnection, run_id: str, *, with_model: bo
         return None
     if found is None:
         return None
-    name, n_genres, n_artists, held_out, model_path, is_explained, n_test, *values = found
+    name, features, n_genres, n_artists, held_out, model_path, is_explained, n_test, *values = found
     if with_model and not (is_explained and model_path and Path(model_path).is_file()):
         return None
     scores = {key: np.nan if value is None else value for key, value in zip(names, values, strict=True)}
-    return Summary(run_id, name, n_genres, n_artists, held_out, Scores(n=n_test, **scores))
+    return Summary(run_id, name, features, n_genres, n_artists, held_out, Scores(n=n_test, **scores))
 
 
 def study_figures(connection: duckdb.DuckDBPyConnection, protocol: str) -> dict[str, dict[str, float]]:

@@ -203,12 +203,19 @@ def score_songs(
 def rules_for(model: Model, songs: Songs, connection: duckdb.DuckDBPyConnection) -> Rules:
     """The rules for songs like these.
 
-    Raises `ModelError`: too few audio features, or a column that is called like one of those added.
+    Raises `ModelError`: too few audio features, or for a model that does not read the sound nothing of what it reads,
+    or a column that is called like one of those added.
     """
-    if len(set(SOUND) & set(songs.fields)) < ENOUGH:
+    if reads_sound(model) and len(set(SOUND) & set(songs.fields)) < ENOUGH:
         raise ModelError(
             f"{songs.name} has too few audio features: at least {ENOUGH} of {', '.join(SOUND)}. It has the columns: "
             f"{', '.join(songs.types)}."
+        )
+    if len(absent(model, songs.fields)) == len(model.columns):
+        wanted = FIELDS.get(model.columns[0], model.columns[0])
+        raise ModelError(
+            f"{songs.name} has nothing of what the model reads: {', '.join(model.columns)}. It has the columns: "
+            f"{', '.join(songs.types)}. If one has it under another name, say so: --map {wanted}=COLUMN"
         )
     ranks = range(1, min(RANKS, len(model.genres)) + 1)
     added = {
@@ -225,6 +232,11 @@ def rules_for(model: Model, songs: Songs, connection: duckdb.DuckDBPyConnection)
     query = _query(songs, own, model.columns)
     kept = connection.sql(query).limit(0).to_arrow_table().select(own).schema
     return Rules(query, pa.schema([*kept, *(pa.field(column, kind) for column, kind in added.items())]))
+
+
+def reads_sound(model: Model) -> bool:
+    """Whether the model reads audio features."""
+    return not set(model.columns).isdisjoint(AUDIO_FEATURES)
 
 
 def absent(model: Model, fields: Collection[str]) -> list[str]:

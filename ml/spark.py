@@ -46,8 +46,10 @@ FOUND = f"songs long, problem_rows long, problems array<struct<`{FILE}`: string,
 NAMES = {
     "song_name": ("song_name", "track_name", "name"),  # ours; TidyTuesday's and Kaggle's; Spotify's
     "album_name": ("album_name", "track_album_name"),
-    "album_release_date": ("album_release_date", "track_album_release_date", "release_date"),
-}
+    "album_release_date": (
+        "album_release_date", "track_album_release_date", "release_date", "release_year", "released_year",
+    ),
+}  # fmt: skip
 """What the fields beside the audio features may be called, the first that is there being taken."""
 
 UNREADABLE = {

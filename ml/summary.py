@@ -20,6 +20,7 @@ class Figures:
     """
 
     model: str
+    features: str
     top_1: float
     top_3: float
     macro_f1: float
@@ -68,8 +69,8 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
         rows = connection.execute(
             """
             with shown as (select * from ml.model_runs where run_id = ?)
-            select runs.model, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test, runs.top_1_any, runs.top_3_any,
-                runs.coverage, runs.set_size
+            select runs.model, runs.features, runs.top_1, runs.top_3, runs.macro_f1, runs.n_test, runs.top_1_any,
+                runs.top_3_any, runs.coverage, runs.set_size
             from ml.model_runs as runs
             inner join shown
                 on (runs.dataset, runs.tracks_digest, runs.held_out_digest, runs.folds)

@@ -53,13 +53,14 @@ VERSIONS = ("scikit-learn", "numpy", "lightgbm", "imbalanced-learn")
 
 @dataclass(frozen=True)
 class Summary:
-    """What is shown of a run beside others: its name, its metrics, and on which tracks they were measured.
+    """What is shown of a run beside others: its name, its inputs, its metrics, and on which tracks they were measured.
 
     `held_out_digest` is equal for runs of the same tracks (`Tracks.digest`) that held out the very same ones.
     """
 
     run_id: str
     name: str
+    features: str
     n_genres: int
     n_artists_test: int
     held_out_digest: str
@@ -110,7 +111,8 @@ class Run:
         """What is shown of the run beside others."""
         rows = [np.sort(split.test).tobytes() for split in self.splits]
         held_out = hashlib.md5(b"|".join(rows), usedforsecurity=False).hexdigest()
-        return Summary(self.run_id, self.name, len(self.genres), self.n_artists_test, held_out, self.scores)
+        n_artists = self.n_artists_test
+        return Summary(self.run_id, self.name, self.features, len(self.genres), n_artists, held_out, self.scores)
 
     @property
     def folds(self) -> int:
@@ -170,17 +172,19 @@ def jobs(
     protocol: str = "artist_grouped",
     *,
     models: Sequence[str] | None = None,
-    features: str = "audio",
+    features: str | None = None,
     folds: int = 1,
     seed: int = 538,
 ) -> list[Job]:
     """What a protocol asks for: each of `models` (by default those that it compares) on the very same splits.
 
-    Raises `ModelError`: no such protocol, or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
+    `features` are by default the protocol's, or audio where it leaves the choice. Raises `ModelError`: no such
+    protocol, or features or folds that it does not have; `TooLittleToLearn`: it cannot split `tracks`.
     """
     plan = find_protocol(protocol)
+    inputs = plan.inputs(features)
     splits = plan.splits(tracks, folds=folds, seed=seed)
-    return [Job(model, splits, plan.features or features, protocol, seed) for model in models or plan.models]
+    return [Job(model, splits, inputs, protocol, seed) for model in models or plan.models]
 
 
 def fit(tracks: Tracks, *, model: str, explain: bool = True, split: Split | None = None, **settings: Any) -> Run:
@@ -311,6 +315,7 @@ def _converges(pipeline: BaseEstimator, inputs: pd.DataFrame, genres: np.ndarray
     """Fit the pipeline and return whether it converged: the run gets one note instead of fifty warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="The least populated class")  # in inner folds, which is no harm
         pipeline.fit(inputs, genres)
     for warning in caught:
         if not issubclass(warning.category, ConvergenceWarning):

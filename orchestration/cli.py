@@ -376,7 +376,13 @@ def train(
         list[str] | None,
         typer.Option(help="A model to fit; repeatable. By default those that the protocol compares."),
     ] = None,
-    features: Features = "audio",
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model learns from: any of audio, title, year and album, joined by +; by default audio, "
+            "or what the study's protocol has."
+        ),
+    ] = None,
     protocol: Annotated[
         str, typer.Option(help="artist_grouped, study_2023_04 or study_2023_05 (ml/protocols.py).")
     ] = "artist_grouped",
@@ -470,9 +476,8 @@ def predict(
                     model, file, output, written_as=file_format, options=_reading(mapping, unit), shown=SONGS_SHOWN,
                     progress=progress,
                 )  # fmt: skip
-            print_reading(
-                FileReading.of(scored.file), errors, others="given back as they stand" if output else "not shown"
-            )
+            reading = FileReading.of(scored.file, unknown=scored.unknown)
+            print_reading(reading, errors, others="given back as they stand" if output else "not shown")
             if output is None:
                 print_songs(scored)
             tally = scored.tally

@@ -22,7 +22,7 @@ import pyarrow.csv as pa_csv
 
 from extract.song_files import SongFileError, contained
 from ml.model_file import load
-from ml.scoring import SEPARATOR, absent
+from ml.scoring import SEPARATOR
 from orchestration.failures import sentence
 from orchestration.readings import FileReading
 from orchestration.songs import scored_file
@@ -65,7 +65,8 @@ def _scored(folder: Path, model_file: Path, name: str) -> dict[str, Any]:
     model = load(model_file)
     container = contained(folder / "songs", name=name)
     with scored_file(model, container, batch=BATCH) as found:
-        reading, columns = FileReading.of(found.file), found.file.columns
+        columns = found.file.columns
+        reading = FileReading.of(found.file, unknown=found.unknown)
         if found.file.rows > ROWS:
             raise SongFileError(
                 f"{name} has {found.file.rows:,} songs, and the page takes {ROWS:,} at most.\n"
@@ -82,10 +83,9 @@ def _scored(folder: Path, model_file: Path, name: str) -> dict[str, Any]:
                 shown += [_row(song, columns) for song in songs.slice(0, SHOWN - len(shown)).to_pylist()]
                 file.write_table(_harmless(songs).rename_columns(header))
                 print(told.songs, flush=True)
-    unknown = [*reading.unknown, *(name for name in absent(model, columns) if name not in reading.unknown)]
     return {
         "songs": told.songs, "genres": genres.most_common(), "shown": shown, "problem_rows": told.problem_rows,
-        "problems": told.problems, "columns": reading.columns, "unknown": unknown, "others": reading.others,
+        "problems": told.problems, "columns": reading.columns, "unknown": reading.unknown, "others": reading.others,
         "notes": reading.notes, "warnings": reading.warnings, "run_id": model.run_id,
         "is_synthetic": model.is_synthetic,
     }  # fmt: skip

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class FileReading:
     """What became of a file's columns.
 
-    `columns` are the column, our field, and what was done to its values; `unknown` are audio features that the file
-    does not have, `others` its columns that are no field of ours; `notes` and `warnings` are sentences. `problem_rows`
-    is the number of rows that cannot be used, and `problems` are the first of them.
+    `columns` are the column, our field, and what was done to its values; `unknown` are audio features (or else
+    what a model reads) that the file does not have, `others` its columns that are no field of ours; `notes` and
+    `warnings` are sentences. `problem_rows` is the number of rows that cannot be used, and `problems` are the first of
+    them.
     """
 
     columns: list[tuple[str, str, str]]
@@ -31,11 +32,14 @@ class FileReading:
     problems: Sequence[str] = ()
 
     @classmethod
-    def of(cls, file: "SongFile", problem_rows: int = 0, problems: Sequence[str] = ()) -> "FileReading":
-        """What is told of a file."""
+    def of(
+        cls, file: "SongFile", problem_rows: int = 0, problems: Sequence[str] = (), *, unknown: list[str] | None = None
+    ) -> "FileReading":
+        """What is told of a file. `unknown` is what a model reads and the file does not have, if a model reads it."""
         columns = [(use.column, use.field, use.done) for use in file.uses]
         notes, warnings = list(file.notes), list(file.warnings)
-        return cls(columns, file.unknown, file.other_columns, notes, warnings, problem_rows, problems)
+        unknown = file.unknown if unknown is None else unknown
+        return cls(columns, unknown, file.other_columns, notes, warnings, problem_rows, problems)
 
     @classmethod
     def of_json(cls, text: str) -> "FileReading":

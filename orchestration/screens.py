@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from ml.settings import BASELINE
 from orchestration.progress import errors
 from orchestration.readings import FileReading
 
@@ -184,8 +185,9 @@ def print_summary(
     table.add_row("genres", f"{summary.genres:,}{label}")
     table.add_section()
     for row in summary.figures:
+        inputs = "" if row.model == BASELINE else f" ({row.features})"
         table.add_row(
-            f"{row.model}, {row.n_test:,} held-out tracks{label}",
+            f"{row.model}{inputs}, {row.n_test:,} held-out tracks{label}",
             f"top-1 {row.top_1:.3f}   top-3 {row.top_3:.3f}   macro F1 {row.macro_f1:.3f}",
         )
     for row in summary.figures[:1]:
@@ -312,32 +314,37 @@ def print_difference(difference: "Difference", path: Path) -> None:
 
 
 def print_runs(runs: "Sequence[Run]", published: Mapping[str, Mapping[str, float]]) -> None:
-    """The figures of runs on the same held-out tracks; below them the study's published ones for the same genres."""
+    """The figures of runs on the same inputs and held-out tracks; below, what the study published of these genres."""
     tracks, first = runs[0].tracks, runs[0]
     label = ", synthetic" if tracks.is_synthetic else ""
+    parts = "one split" if first.folds == 1 else f"{first.folds} folds"
+    console.print(
+        f"{tracks.dataset}{label}: {first.protocol} by {first.features}, {parts}, {first.scores.n:,} held-out tracks; "
+        "in brackets the 95 % interval over artists",
+        highlight=False,
+    )
+    # Without lines, and of short words, at which a cell may break: it fits into 80 columns, and nothing is cut.
     table = Table(
-        "model", "top-1", "top-3", "any of its genres", "macro F1", "log loss", "calibration error", "sets", "fit",
-        "memory",
-        title=f"{tracks.dataset}{label}: {first.protocol}, {first.folds} split(s), {first.scores.n:,} held-out tracks; "
-        "in brackets the 95 % interval over artists", title_justify="left",
+        Column("model", no_wrap=True), "top-1", "top-3", "any of its genres", "macro F1", "log loss", "calib. error",
+        "sets", "fit",
+        box=None, pad_edge=False, padding=(0, 2, 0, 0),
     )  # fmt: skip
     for run in runs:
         scores = asdict(run.scores)
         table.add_row(
-            f"{run.name} ({run.features})",
+            run.name,
             *(
-                f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f}-{scores[f'{name}_high']:.3f})"
+                f"{scores[name]:.3f} ({scores[f'{name}_low']:.3f} to {scores[f'{name}_high']:.3f})"
                 for name in ("top_1", "top_3", "top_1_any", "macro_f1", "log_loss")
             ),
             f"{scores['ece']:.3f}",
             "" if isnan(scores["coverage"]) else f"{scores['coverage']:.3f} of {scores['set_size']:.1f}",
-            f"{run.fit_seconds:.1f} s",
-            f"{run.peak_mb:,.0f} MB",
+            f"{run.fit_seconds:.1f} s, {run.peak_mb:,.0f} MB",
         )
     for name, figures in published.items():
         keys = ("top_1", "top_3", "top_1_any", "macro_f1")
         cells = [f"{figures[key]:.3f}" if key in figures else "" for key in keys]
-        table.add_row(f"{name}, as the study published it", *cells, style="dim")
+        table.add_row(f"{name}\nas published\nby the study", *cells, style="dim")
     console.print(table)
     for note in dict.fromkeys(note for run in runs for note in run.notes):
         console.print(f"  {note}", highlight=False)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,21 @@ from typing import Any
 from extract.song_files import PREDICT, Container, ReadingOptions, SongFile, contained, read, standard_input
 from ml.model_file import Model, load
 from ml.predictions import BATCH
-from ml.scoring import Scoring, Songs, Tally, connect, score_songs, write_songs
+from ml.scoring import Scoring, Songs, Tally, absent, connect, reads_sound, score_songs, write_songs
 from warehouse.files import OutputFormat
 from warehouse.progress import Progress, ignore
 
 
 @dataclass(frozen=True)
 class FileScoring:
-    """The songs of a file being scored, and the file as it was read."""
+    """The songs of a file being scored, and the file as it was read.
+
+    `unknown` are the columns that the model reads and of which the file has nothing.
+    """
 
     scoring: Scoring
     file: SongFile
+    unknown: list[str]
 
 
 @contextmanager
@@ -40,19 +44,25 @@ def scored_file(
 ) -> Iterator[FileScoring]:
     """Read the file, and score its songs (`ml.scoring.Scoring`) within the block.
 
-    Raises `SongFileError` (the file cannot be read, or lacks an audio feature) and `ModelError`.
+    Raises `SongFileError` (the file cannot be read, or lacks the audio features that the model reads) and `ModelError`.
     """
+    purpose = replace(PREDICT, has_sound=reads_sound(model))
     container = contained(file) if isinstance(file, Path) else file
     with tempfile.TemporaryDirectory(prefix="song-genres-") as spill, connect(Path(spill)) as connection:
-        found = read(connection, container, PREDICT, options)
+        found = read(connection, container, purpose, options)
         texts = {name: found.value(name) for name in found.columns}
         songs = Songs(found.name, found.source, found.types, found.columns, texts, reason="__reason")
-        yield FileScoring(score_songs(model, songs, connection, batch=batch, progress=progress), found)
+        scoring = score_songs(model, songs, connection, batch=batch, progress=progress)
+        gone = {*found.unknown, *absent(model, found.columns)}
+        yield FileScoring(scoring, found, [name for name in model.columns if name in gone])
 
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file that was scored: by which model, how it was read, and the `first` songs where nothing is written."""
+    """A file that was scored: by which model, how it was read, and the `first` songs where nothing is written.
+
+    `unknown` is as in `FileScoring`.
+    """
 
     run_id: str
     is_synthetic: bool
@@ -60,6 +70,7 @@ class ScoredFile:
     file: SongFile
     first: list[dict[str, Any]]
     has_more: bool
+    unknown: list[str] = field(default_factory=list)
 
 
 def score_file(
@@ -98,4 +109,4 @@ def score_file(
             write_songs(found.scoring, sys.stdout.buffer, written_as=OutputFormat(kind))
         else:
             write_songs(found.scoring, Path(output))
-    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.file, first, has_more)
+    return ScoredFile(model.run_id, model.is_synthetic, found.scoring, found.file, first, has_more, found.unknown)

@@ -141,7 +141,7 @@ def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
     lines = [f"| model | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for each in [run, *others]:
         figures = " | ".join(f"{getattr(each.scores, name):.3f}" for name in names.values())
-        lines.append(f"| {each.name} | {figures} |")
+        lines.append(f"| {each.name}{'' if each.name == BASELINE else f' ({each.features})'} | {figures} |")
     sets = {name: getattr(run.scores, name) for name in ("coverage", "set_size")}
     folder = (MODELS / run.run_id).absolute()
     return {

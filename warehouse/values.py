@@ -33,9 +33,12 @@ def usable_number(feature: str, column: str, minimum: float, maximum: float) -> 
 
 
 def release_year(column: str) -> str:
-    """The year (double) that marts.track_details has of a date such as 1994, 1994-05 or 1994-05-31, or NULL."""
+    """The year (double) that marts.track_details has of a date such as 1994, 1994-05 or 1994-05-31, or NULL.
+
+    1994.0 is a year too: a column of years with gaps is one of fractions to pandas and Excel.
+    """
     # As dbt_project/macros/release_date.sql: a day that the calendar has, and no earlier than sound was recorded.
-    date = f"regexp_extract({column}, '^([0-9]{{4}}(-[0-9]{{2}}(-[0-9]{{2}})?)?)([T ].*)?$', 1)"
+    date = f"regexp_extract({column}, '^([0-9]{{4}}(-[0-9]{{2}}(-[0-9]{{2}})?)?)([T ].*|[.]0+)?$', 1)"
     year = f"year(try_cast({date} || right('-01-01', 10 - length({date})) as date))::double"
     return f"case when {year} between 1860 and 2100 then {year} end"
 

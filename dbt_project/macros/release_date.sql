@@ -1,10 +1,11 @@
 {#-
     The release date that text tells, as far as it tells one: 1994, 1994-05 and 1994-05-31 (a time after it is left out) are
-    that year, month and day; other text is ''. `precision`: what the document itself says, which may be coarser.
+    that year, month and day, and 1994.0, as pandas and Excel write a year in a column with gaps, is that year; other text
+    is ''. `precision`: what the document itself says, which may be coarser.
 -#}
 {% macro release_date_text(text, precision) -%}
     left(
-        regexp_extract({{ text }}, '^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)([T ].*)?$', 1),
+        regexp_extract({{ text }}, '^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)([T ].*|[.]0+)?$', 1),
         case {{ precision }} when 'year' then 4 when 'month' then 7 else 10 end
     )
 {%- endmacro %}

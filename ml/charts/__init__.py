@@ -28,7 +28,11 @@ CHARTS = (
             contenders as (
                 select 1 as place, model || ' (this model)' as contender, * from shown
                 union all
-                select if(is_baseline, 3, 2), if(is_baseline, 'always the commonest genres', 'the study''s forest'), *
+                select if(is_baseline, 3, 2), case
+                        when is_baseline then 'always the commonest genres'
+                        when features = (select features from shown) then 'the study''s forest'
+                        else 'the study''s forest, by sound alone'
+                    end, *
                 from (
                     select * from ml.model_runs
                     where (is_baseline or model = 'study_forest') and run_id <> $run_id
@@ -218,7 +222,7 @@ CHARTS = (
         """,
         draw=comparison.popularity,
         count=lambda table: first(table, "n_test"),
-        no_rows="popularity is unknown, the same for all tracks, or known of the tracks of too few artists.",
+        no_rows="popularity is unknown, the same for all artists or all but a few, or there is one genre alone.",
     ),
     Chart(
         key="f1",

@@ -95,5 +95,6 @@ def coverage(table: pd.DataFrame) -> Drawing:
         f"{first['coverage_of_all']:.1%}"
     )
     if len(shown) > 1:
-        title += f"; least often where it is {least['genre']}, {least['coverage']:.0%}"
+        tracks = plural(int(least["support"]), "track")
+        title += f"; least often where it is {least['genre']}, {least['coverage']:.0%} of {tracks}"
     return Drawing(title, figure)

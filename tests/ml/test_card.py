@@ -36,7 +36,7 @@ def test_the_figures_are_the_runs_beside_the_baselines(runs: list[Run]) -> None:
     assert found
     assert found[1] == f"{scores.top_1:.3f} ({scores.top_1_low:.3f} to {scores.top_1_high:.3f})"
     assert found[2].startswith(f"{runs[1].scores.top_1:.3f} (")
-    assert "prior (same tracks)" in text
+    assert "| study_forest (audio) | prior, same tracks |" in text
     assert "knn" not in text, "a run on other held-out tracks stands beside it"
     assert f"Held out | {scores.n} tracks by {runs[0].n_artists_test} first" in text
     assert "2.5 MB" in text
@@ -62,6 +62,9 @@ def test_a_card_says_what_the_model_is_told(runs: list[Run], tracks: Tracks) -> 
     years = tracks.frame.assign(release_year=[1990.0, np.nan, 2000.0] * (len(tracks.frame) // 3))
     text = card(fit(replace(tracks, frame=years), model="prior", features="year+audio"), 1)
     assert "Guesses a song's genre from its audio features and its release year: a probability" in text
+    beside = fit(tracks, model="study_forest").summary
+    text_of_titles = card(fit(tracks, model="knn", features="audio+title"), 1, beside=[beside])
+    assert "| knn (audio+title) | study_forest (audio), same tracks |" in text_of_titles
     assert "release_year is unknown of 60 of 180 tracks." in text
     assert "Unknown values among the 180 tracks: release_year 60." in text
 

@@ -61,6 +61,14 @@ def test_too_few_genres_have_no_clusters_and_songs_without_genres_do_not_count()
     assert cluster_genres(tracks).empty
 
 
+@pytest.mark.filterwarnings("error")
+def test_genres_that_sound_the_same_have_no_clusters() -> None:
+    """Guards against a silhouette of one point, and fifty warnings of two clusters that cannot be found."""
+    tracks = two_kinds()
+    tracks.frame[COMPARED] = 0.5
+    assert cluster_genres(tracks).empty
+
+
 def test_a_dataset_s_clusters_are_replaced_and_another_s_stay() -> None:
     """Guards against rows that are doubled by a second run, and lost by another dataset's."""
     tracks = two_kinds()

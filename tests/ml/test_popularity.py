@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.dataset import Tracks, split_by_artist
-from ml.popularity import COLUMNS, INPUTS, explain_popularity
+from ml.popularity import COLUMNS, FEWEST_ARTISTS, INPUTS, explain_popularity
 from tests.ml.made_up_tracks import make_tracks
 
 
@@ -81,6 +81,20 @@ def test_where_there_is_nothing_to_explain_there_are_no_figures(popularity: floa
     tracks = two_genres()
     found = explain_popularity(tracks, np.full(len(tracks.frame), popularity))
     assert found.empty and list(found.columns) == COLUMNS
+
+
+@pytest.mark.parametrize("others", [1, FEWEST_ARTISTS])
+def test_popularity_that_few_artists_have_gives_no_interval_to_minus_infinity(others: int) -> None:
+    """Guards against a bound of -1e15 where most tracks have popularity 0, since artists drawn anew have no other."""
+    tracks = two_genres()
+    popularity = by_genre(tracks)  # what was learnt varies
+    split = split_by_artist(tracks)
+    popularity[split.test] = 0.0
+    artists = np.unique(tracks.first_artists[split.test])[:others]
+    popularity[split.test[np.isin(tracks.first_artists[split.test], artists)]] = 50.0
+    found = explain_popularity(tracks, popularity)
+    assert len(found) == (len(INPUTS) if others == FEWEST_ARTISTS else 0)
+    assert found["r2_low"].isna().sum() == 0 and (found["r2_low"] > -1_000).all()
 
 
 def test_few_artists_and_songs_without_genres_give_no_figures() -> None:

@@ -153,6 +153,10 @@ def test_the_studys_protocols_are_never_published_nor_stretched(tracks: Tracks, 
         fit(tracks, model="study_forest", protocol="study_2023_04", folds=5)
     with pytest.raises(ModelError, match="does not compare 'mlp'. It compares: prior, knn, logistic, study_forest"):
         fit(tracks, model="mlp", protocol="study_2023_04")
+    with pytest.raises(ModelError, match=r"the study's own features, audio, and not audio\+year"):
+        fit(tracks, model="prior", protocol="study_2023_04", features="year+audio")
+    with pytest.raises(ModelError, match="no features 'sound'"):
+        fit(tracks, model="prior", protocol="study_2023_04", features="sound")
 
 
 def test_one_genre_or_next_to_no_tracks_are_an_error() -> None:

@@ -1,6 +1,7 @@
 """The report: made from what is there, saying what is missing and how to get it. In a browser: tests/end_to_end/."""
 
 import csv
+import html
 import re
 from pathlib import Path
 
@@ -143,8 +144,32 @@ def test_the_studys_forest_is_that_of_its_features(trained: duckdb.DuckDBPyConne
     build_report(trained, tmp_path)
     shown = {row["contender"]: row["run_id"] for row in table(tmp_path, "scores")}
     assert shown["the study's forest"] == "forest-audio"
+    trained.execute("update ml.model_runs set features = 'audio+year' where run_id = 'knn'")
+    build_report(trained, tmp_path)
+    shown = {row["contender"]: row["run_id"] for row in table(tmp_path, "scores")}
+    assert shown["the study's forest, by sound alone"] == "forest-audio", "it was told less than this model"
     trained.execute("update ml.model_runs set top_1 = 0.125 where run_id = 'forest-title'")
     assert 0.125 not in [row.top_1 for row in summarise(trained).figures]
+
+
+@pytest.mark.parametrize(
+    ("features", "question", "given"),
+    [
+        ("audio", "Can a song's genre be heard?", "energy, and no name"),
+        ("audio+year", "Can a song's genre be heard?", "energy, and its release year"),
+        ("title+year", "Can a song's genre be told without its sound?", "A model is given its title and its release"),
+    ],
+)
+def test_the_page_asks_what_its_model_can_answer(
+    trained: duckdb.DuckDBPyConnection, tmp_path: Path, features: str, question: str, given: str
+) -> None:
+    """Guards against "mostly, yes" to whether genres can be heard, by a model that hears nothing."""
+    trained.execute("update ml.model_runs set features = ? where is_published", [features])
+    build_report(trained, tmp_path)
+    page = html.unescape((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert f"<h1>{question}</h1>" in page
+    assert f"<title>{question}" in page
+    assert given in " ".join(page.split())
 
 
 def test_a_run_that_other_rules_find_wanting_is_shown_no_more(
@@ -233,8 +258,8 @@ def test_what_no_source_gives_is_said_in_place_of_the_chart(trained: duckdb.Duck
         "Genres that share tracks: no track is listed under more than one genre, so none overlap.",
         "Genres over the years: no track has a release date and a genre, because the source gives none.",
         "Which genres belong together: there are too few genres to put into groups: it takes five.",
-        "What popularity follows from: popularity is unknown, the same for all tracks, or known of the tracks of too "
-        "few artists.",
+        "What popularity follows from: popularity is unknown, the same for all artists or all but a few, or there "
+        "is one genre alone.",
     ]
 
 

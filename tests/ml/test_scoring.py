@@ -435,11 +435,16 @@ def test_a_title_is_recognised_under_the_names_of_known_dumps(title_model: Model
     assert [song[column] for song in rows] == ["J", " ", "x"]
 
 
-def test_a_model_of_titles_says_that_there_are_none(title_model: Model, tmp_path: Path) -> None:
-    """Guards against a file without titles that is scored as if it had them."""
+def test_a_model_of_titles_says_that_there_are_none(
+    title_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a file without titles that is scored as if it had them, in its rows and on the screen."""
+    monkeypatch.setattr("orchestration.songs.load", lambda _: title_model)
     path = songs_csv(tmp_path, {})
     pd.read_csv(path).drop(columns="song_name").to_csv(path, index=False)
     assert scored(title_model, path)[0]["missing_features"] == "song_name"
+    result = CliRunner().invoke(app, ["predict", str(path), "-", "--model", "titles.skops"])
+    assert "Not in the file, so unknown: song_name." in result.stderr
 
 
 class Albums:
@@ -465,15 +470,17 @@ class Albums:
 def test_album_and_year_are_read_as_the_warehouse_reads_them(tmp_path: Path, album: str, date: str) -> None:
     """Guards against a model that learnt years and is given none, or another year than the warehouse would have."""
     dates = ["1984-05-31", "1994-05", "2001", "1984-05-31T12:00:00Z", "1859", "0000", "1984-02-30", "soon", "", "84"]
-    years = [1984, 1994, 2001, 1984, 0, 0, 0, 0, 0, 0]
+    dates += ["1994.0", "1994.5"]  # the first is how pandas writes a year in a column with gaps
+    years = [1984, 1994, 2001, 1984, 0, 0, 0, 0, 0, 0, 1994, 0]
     songs = [{album: "Blue" if number else " ", date: text} for number, text in enumerate(dates)]
     model = Model("albums-1", "albums", Albums(), "made_up", False, features="audio+year+album")
     rows = scored(model, songs_csv(tmp_path, *songs))
     year = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Year") for row in rows]
     assert year == pytest.approx([number / 10_000 for number in years])
     letters = [next(row[f"probability_{rank}"] for rank in (1, 2) if row[f"genre_{rank}"] == "Album") for row in rows]
-    assert letters == [0.0] + [0.004] * 9
-    assert [row["missing_features"] for row in rows] == ["album_name", "", "", ""] + ["release_year"] * 6
+    assert letters == [0.0] + [0.004] * 11
+    unknown = ["album_name", "", "", ""] + ["release_year"] * 6 + ["", "release_year"]
+    assert [row["missing_features"] for row in rows] == unknown
     assert {row["problems"] for row in rows} == {""}
     assert [row[date] or "" for row in rows] == dates, "what a person gave comes back as it was"
 
@@ -506,6 +513,20 @@ def test_what_a_model_does_not_read_is_not_missing(title_model: Model, tmp_path:
     titles = replace(title_model, features="title")
     (song,) = scored(titles, songs_csv(tmp_path, {"song_name": "J", "energy": "", "tempo": "fast"}))
     assert (song["genre_1"], song["missing_features"], song["problems"]) == ("Jazz", "", "")
+
+
+def test_a_model_that_does_not_hear_scores_songs_without_sound(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a model of titles that asks for audio features, and one that is given nothing that it reads."""
+    titles = replace(title_model, features="title")
+    path = tmp_path / "songs.csv"
+    path.write_text("Track Name,Artist\nJ,Ann\n,Ann\n")
+    with scored_file(titles, path) as found:
+        rows = pa.concat_tables(found.scoring).to_pylist()
+        assert found.unknown == []
+    assert [(row["genre_1"], row["missing_features"]) for row in rows] == [("Jazz", ""), ("Other", "song_name")]
+    path.write_text("label,Artist\nJ,Ann\n")
+    with pytest.raises(ModelError, match="nothing of what the model reads: song_name. It has the columns: label, A"):
+        scored(titles, path)
 
 
 def test_spark_finds_album_and_date_by_the_names_of_known_dumps() -> None:
@@ -607,6 +628,13 @@ def test_a_foreign_or_damaged_file_is_refused(model_path: Path, tmp_path: Path) 
         load(foreign)
     with pytest.raises(ModelError, match="no model at"):
         load(tmp_path / "nowhere.skops")
+
+
+def test_a_model_that_could_not_be_read_again_is_not_kept(title_model: Model, tmp_path: Path) -> None:
+    """Guards against a new estimator that is trained and published, and refused when it is to predict."""
+    with pytest.raises(ModelError, match=r"add them to TRUSTED_TYPES in ml/estimators.py: .*test_scoring.Titles"):
+        save(title_model, tmp_path / "model.skops")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tampered_type_is_refused(model_path: Path, tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 from ml.model_file import load
 from ml.scoring import Tally
 from ml.summary import Summary
+from ml.training import fit
 from orchestration import definitions
 from orchestration.builds import build_error
 from orchestration.cli import app
 from orchestration.failures import sentence
 from orchestration.progress import run_progress
-from orchestration.screens import print_difference, print_publication, print_songs, print_summary
+from orchestration.screens import print_difference, print_publication, print_runs, print_songs, print_summary
 from orchestration.songs import ScoredFile, scored_file
+from tests.ml.made_up_tracks import make_tracks
 from warehouse import files
 from warehouse.changes import MartChange
 from warehouse.features import AUDIO_FEATURES
@@ -216,6 +218,24 @@ def test_songs_are_shown_with_their_whole_genres_on_a_narrow_screen(
             assert ("missing" in said) == bool(missing)
             for word in " ".join(genres).split():
                 assert word in said
+
+
+def test_figures_are_shown_whole_on_a_narrow_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against intervals cut to "(0.6…" where the screen has 80 columns, and figures without their inputs."""
+    monkeypatch.setenv("COLUMNS", "80")
+    tracks = make_tracks(["Jazz", "Punk"] * 30, [[f"{number}"] for number in range(60)])
+    runs = [fit(tracks, model=model, features="audio+title+year+album") for model in ("study_forest", "knn")]
+    print_runs(runs, {"study_forest": {"top_3": 0.3047}})
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "…" not in said.replace("--features …", "")
+    assert "study_forest " in said
+    assert "artist_grouped by audio+title+year+album, one split" in " ".join(said.split())
+    for figure in ("top_1", "top_3", "top_1_any", "macro_f1", "log_loss"):
+        for bound in ("", "_low", "_high"):
+            assert f"{getattr(runs[1].scores, figure + bound):.3f}" in said
 
 
 def test_what_becomes_of_each_column_is_said(songs_csv: Path) -> None:

@@ -81,8 +81,9 @@ FILES = {
     "Spotify 2023": (
         "track_name,artist(s)_name,artist_count,released_year,streams,bpm,key,mode,danceability_%,valence_%,"
         "energy_%,acousticness_%,instrumentalness_%,liveness_%,speechiness_%",
-        "artist_name=artist(s)_name, tempo=bpm, energy=energy_%, instrumentalness=instrumentalness_%",
-        "artist_count,released_year,streams",
+        "artist_name=artist(s)_name, tempo=bpm, energy=energy_%, instrumentalness=instrumentalness_%,"
+        " album_release_date=released_year",
+        "artist_count,streams",
     ),
     "exportify, older": (
         "Spotify ID,Artist IDs,Track Name,Album Name,Artist Name(s),Release Date,Duration (ms),Popularity,"

@@ -46,7 +46,8 @@ def test_coverage_by_genre_begins_with_the_least() -> None:
     assert list(dots.text) == ["70%, 4.0 genres", "97%, 2.0 genres"]
     assert drawing.figure.layout.shapes[0].x0 == 0.9
     assert drawing.title == (
-        "Sets of 2.6 of 3 genres on average hold the right one for 91.0%; least often where it is Punk, 70%"
+        "Sets of 2.6 of 3 genres on average hold the right one for 91.0%; least often where it is Punk, 70% of 20 "
+        "tracks"
     )
     with pytest.raises(NothingToDraw):
         sets.coverage(table[table["support"] == 0])
