@@ -19,7 +19,7 @@ from extract.song_files.encodings import LONGEST_LINE, lines
 from extract.song_files.errors import SongFileError
 from extract.song_files.kinds import BEGINNING
 from extract.song_files.layouts import recognise
-from extract.song_files.rows import ROWS_PER_BATCH, TABLE, Record, check_columns, count, fill
+from extract.song_files.rows import TABLE, Record, check_columns, count, fill
 from warehouse.files import identifier, quoted
 
 TYPES = {"UBIGINT": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN"}
@@ -34,6 +34,8 @@ _DECODER = json.JSONDecoder(strict=False)  # a line break within a text spoils i
 _BETWEEN = re.compile(r"[\s,]*")
 _COLON = re.compile(r"\s*:?\s*")
 _BLOCK = 1 << 16
+ROWS_PER_STRUCTURE = 1_000
+"""Objects whose keys are told at once: DuckDB keeps some fifteen times their text meanwhile, whatever its limit is."""
 FIELDS_OF_A_TABLE = 2
 """A table within an object has more columns than these that are known; a song's own objects (its album) have fewer."""
 
@@ -77,11 +79,10 @@ def _kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Each key of the objects, and DuckDB's kind of its values; of several kinds that differ, VARCHAR."""
     kinds: dict[str, str] = {}
     rows = count(connection, "select count(*) from json_lines")
-    # Batch by batch: of all rows at once, DuckDB keeps so much that a million of them need a gigabyte.
-    for first in range(1, rows + 1, ROWS_PER_BATCH):
+    for first in range(1, rows + 1, ROWS_PER_STRUCTURE):
         ((structure,),) = connection.execute(
             "select json_group_structure(__text::json) from json_objects where is_object and __row between ? and ?",
-            [first, first + ROWS_PER_BATCH - 1],
+            [first, first + ROWS_PER_STRUCTURE - 1],
         ).fetchall()
         found = json.loads(structure) if structure else {}
         if isinstance(found, dict):  # objects without any key have no structure

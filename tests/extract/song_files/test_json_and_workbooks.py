@@ -9,7 +9,10 @@ import duckdb
 import pytest
 
 from extract.song_files import SongFileError, contained
+from extract.song_files.rows import TABLE, count
+from extract.song_files.staging import stage
 from extract.song_files.xlsx_rows import cell_text
+from ml.scoring import connect
 from tests.extract.song_files.staged import COLUMNS, staged, zipped
 from tests.extract.song_files.workbook import workbook
 
@@ -25,6 +28,15 @@ def test_nested_values_stay_json(tmp_path: Path) -> None:
     assert json.loads(str(rows[0][0])) == artists
     assert rows[0][1:] == ("x", "1")
     assert rows[1] == (None, "y", None)
+
+
+def test_many_objects_are_read_within_the_memory_of_scoring(tmp_path: Path) -> None:
+    """Guards against a file of 50,000 songs that `predict` cannot read, since DuckDB keeps what it told of them."""
+    songs = [{"song": f"Song {row}"} | {f"feature {one}": row / 7 for one in range(15)} for row in range(50_000)]
+    (path := tmp_path / "songs.jsonl").write_text("\n".join(map(json.dumps, songs)))
+    with connect(tmp_path) as connection:
+        stage(connection, contained(path))
+        assert count(connection, f"select count(*) from {TABLE}") == len(songs)
 
 
 def test_a_single_track_is_a_song_and_its_artists_are_none(tmp_path: Path) -> None:
