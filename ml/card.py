@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ml.inputs import columns_of, in_words
 from ml.protocols import find_protocol
-from ml.settings import BASELINE
+from ml.settings import BASELINE, with_inputs
 from ml.training import Run, Summary
 from warehouse.files import write_whole
 
@@ -57,7 +57,7 @@ def card(run: Run, model_bytes: int, *, beside: Sequence[Summary] = ()) -> str:
         model_megabytes=model_bytes / 1e6,
         figures=FIGURES,
         compared=[own, *others],
-        baseline=BASELINE,
+        with_inputs=with_inputs,
         without_baseline=all(other.name != BASELINE for other in [own, *others]),
         ranked={title: rows.to_dict("records") for title, rows in ranked.items()},
         left_out=[(genre, int(counts[genre]), reason) for genre, reason in sorted(run.left_out.items())],

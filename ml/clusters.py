@@ -105,21 +105,18 @@ def cluster_genres(tracks: Tracks, *, seed: int = 538) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
     n_artists = int(artists.max()) + 1
-    drawn = [
+    every = (
         _means(
             values, codes, genres, np.bincount(rng.integers(n_artists, size=n_artists), minlength=n_artists)[artists]
         )
         for _ in range(DRAWS)
-    ]
+    )
+    drawn = [draw for draw in every if len(draw.drop_duplicates()) > number]
     parts = []
     for name, method in METHODS.items():
         clusters = calm_first(means, method(means.to_numpy(), number, seed))
         found = clusters.nunique()
-        again = [
-            adjusted_rand_score(clusters[draw.index], method(draw.to_numpy(), number, seed))
-            for draw in drawn
-            if len(draw.drop_duplicates()) > number
-        ]
+        again = [adjusted_rand_score(clusters[draw.index], method(draw.to_numpy(), number, seed)) for draw in drawn]
         parts.append(
             clusters.rename_axis("genre").reset_index().assign(
                 method=name,

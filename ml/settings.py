@@ -15,3 +15,8 @@ BINS = 15
 
 RESAMPLES = 1000
 """Bootstrap resamples of the held-out artists, from which the 95 % intervals come."""
+
+
+def with_inputs(model: str, features: str) -> str:
+    """What a model is called beside others, which may be told more or less; the baseline heeds none of its inputs."""
+    return model if model == BASELINE else f"{model} ({features})"

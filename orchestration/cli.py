@@ -125,9 +125,7 @@ MaxWait = Annotated[float | None, typer.Option("--max-wait", help="Seconds; a lo
 ModelName = Annotated[
     str, typer.Option(help="prior, knn, logistic, study_forest, forest, lightgbm, mlp or ensemble (ml/estimators.py).")
 ]
-Features = Annotated[
-    str, typer.Option(help="What the model learns from: any of audio, title, year and album, joined by +.")
-]
+FEATURES = "What the model learns from: any of audio, title, year and album, joined by +"
 Seed = Annotated[int, typer.Option(help="The seed of the split and of the model; 538 is the study's.")]
 
 
@@ -178,7 +176,7 @@ def run(
     all_genres: AllGenres = False,
     merge_genres: MergeGenres = False,
     model: ModelName = "ensemble",
-    features: Features = "audio",
+    features: Annotated[str, typer.Option(help=f"{FEATURES}.")] = "audio",
     seed: Seed = 538,
     refit: Annotated[bool, typer.Option("--refit", help="Fit the models again even if nothing has changed.")] = False,
 ) -> None:
@@ -378,10 +376,7 @@ def train(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(
-            help="What the model learns from: any of audio, title, year and album, joined by +; by default audio, "
-            "or what the study's protocol has."
-        ),
+        typer.Option(help=f"{FEATURES}; by default audio, or what the study's protocol has."),
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="artist_grouped, study_2023_04 or study_2023_05 (ml/protocols.py).")

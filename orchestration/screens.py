@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from ml.settings import BASELINE
+from ml.settings import with_inputs
 from orchestration.progress import errors
 from orchestration.readings import FileReading
 
@@ -185,9 +185,8 @@ def print_summary(
     table.add_row("genres", f"{summary.genres:,}{label}")
     table.add_section()
     for row in summary.figures:
-        inputs = "" if row.model == BASELINE else f" ({row.features})"
         table.add_row(
-            f"{row.model}{inputs}, {row.n_test:,} held-out tracks{label}",
+            f"{with_inputs(row.model, row.features)}, {row.n_test:,} held-out tracks{label}",
             f"top-1 {row.top_1:.3f}   top-3 {row.top_3:.3f}   macro F1 {row.macro_f1:.3f}",
         )
     for row in summary.figures[:1]:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class ScoredFile:
     file: SongFile
     first: list[dict[str, Any]]
     has_more: bool
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str]
 
 
 def score_file(

@@ -23,7 +23,7 @@ from ml.predictions import (
     record_song_predictions,
 )
 from ml.records import recall, record
-from ml.settings import BASELINE, STUDY_FOREST
+from ml.settings import BASELINE, STUDY_FOREST, with_inputs
 from ml.training import Job, Summary, fit_job, jobs, sample_for_study_forest, save_model
 from ml.verdict import Verdict, judge, record_verdict
 from orchestration.assets.model import RUN_TABLES, Result, TrainConfig
@@ -141,7 +141,7 @@ def _metadata(run: Summary, others: list[Summary]) -> dict[str, Any]:
     lines = [f"| model | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for each in [run, *others]:
         figures = " | ".join(f"{getattr(each.scores, name):.3f}" for name in names.values())
-        lines.append(f"| {each.name}{'' if each.name == BASELINE else f' ({each.features})'} | {figures} |")
+        lines.append(f"| {with_inputs(each.name, each.features)} | {figures} |")
     sets = {name: getattr(run.scores, name) for name in ("coverage", "set_size")}
     folder = (MODELS / run.run_id).absolute()
     return {

@@ -211,7 +211,7 @@ def test_songs_are_shown_with_their_whole_genres_on_a_narrow_screen(
     with scored_file(load(model_path), songs_csv) as found:
         for missing in ("", "tempo"):
             first = [song | {"song_name": "A Song of a Very Long Title Indeed", "missing_features": missing}]
-            print_songs(ScoredFile("run", False, Tally(1), found.file, first, has_more=False))
+            print_songs(ScoredFile("run", False, Tally(1), found.file, first, has_more=False, unknown=found.unknown))
             said = capsys.readouterr().out
             assert max(map(len, said.splitlines())) <= 80
             assert "…" not in said

@@ -34,7 +34,7 @@ from orchestration.cli import app
 from tests.conftest import ROOT
 from tests.end_to_end.workplace import Dbt, Workplace, songs, write_songs
 from tests.proof.faulted import ERRORS, KILL, Body, Ended, Point, run, run_with, was_killed, writing_calls
-from warehouse.files import UNFINISHED
+from warehouse.files import UNFINISHED, identifier
 
 REPORT = ROOT / "target" / "proof" / "system_faults.json"
 SEED = 25
@@ -213,8 +213,8 @@ def tables(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
         "select schema_name, table_name from duckdb_tables() where not internal order by all"
     ).fetchall():
         if f"{schema}.{table}" not in UNCOUNTED:
-            name = f'"{schema}"."{table}"'
-            kept = [f'"{column}"' for column in connection.table(name).columns if column not in VOLATILE]
+            name = f"{identifier(schema)}.{identifier(table)}"
+            kept = [identifier(column) for column in connection.table(name).columns if column not in VOLATILE]
             (hashes,) = connection.execute(f"select list_sort(list(hash({', '.join(kept)}))) from {name}").fetchone()
             yield f"{schema}.{table}", json.dumps(hashes or [])
 

@@ -1,6 +1,5 @@
 """The tool that makes mutants of the dbt project, and a few of them: `make proof` tries all."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -44,9 +43,7 @@ def test_there_are_enough_mutants_and_each_survivor_is_one_of_them() -> None:
 
 
 @pytest.mark.full
-def test_a_sample_of_mutants_is_killed() -> None:
+def test_a_sample_of_mutants_is_killed(seed: int) -> None:
     """Guards against a rule of the dbt project that no dbt test minds any more."""
-    seed = int(os.environ.get("PROOF_SEED", "538"))
-    print(f"seed {seed}")  # shown where the test fails
     survivors = [verdict.mutant.name for verdict in verdicts(sample(all_mutants(), 8, seed)) if not verdict.killed_by]
     assert set(survivors) <= explained().keys()

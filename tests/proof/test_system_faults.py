@@ -1,6 +1,5 @@
 """A sample of the points at which `make proof` lets a system call fail."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -29,11 +28,11 @@ def test_what_is_wrong_after_a_fault_is_seen() -> None:
 
 
 @pytest.mark.full
-def test_a_sample_of_writes_fails_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_of_writes_fails_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     """Guards against a traceback, and against what was landed or published before, or twice, after a failing write."""
     if not shutil.which("strace"):
         pytest.skip("needs strace, which lets system calls fail: apt-get install strace")
-    seed = int(os.environ.get("PROOF_SEED", "538"))
-    print(f"seed {seed}")  # shown where the test fails
     monkeypatch.setattr("tests.proof.system_faults.REPORT", tmp_path / "faults.json")
     assert main(["--sample", "30", "--seed", str(seed)]) == 0
